@@ -1,0 +1,23 @@
+//! Amazon States Language: the model of a state machine, the checks an author
+//! needs before a run, the JSONata expressions a run evaluates, and the rules
+//! by which errors match retriers and catchers.
+//!
+//! It does no IO: it reads no clock, draws no random numbers and calls nothing.
+//! What a run needs of the world comes in through `Environment`. It does not
+//! execute anything either, and it does not say which resources can be run:
+//! that is the engine's. JSONPath machines are refused, in words.
+
+pub mod expression;
+pub mod model;
+pub mod resource;
+pub mod template;
+
+pub use expression::Expression;
+pub use model::{
+    Assign, Catcher, ChoiceRule, ChoiceState, ExecutionType, FailState, Flow, ItemProcessor,
+    JitterStrategy, MapState, ParallelState, PassState, ProcessorConfig, ProcessorMode, Retrier,
+    State, StateMachine, SucceedState, TaskState, Transition, ValueOrExpression, WaitState,
+    WaitUntil,
+};
+pub use resource::{IntegrationPattern, Resource};
+pub use template::Template;
