@@ -1,0 +1,59 @@
+//! The attribute and content names we write, each once. `gen_ai.*` and `http.*` are
+//! OpenTelemetry's; `workflow.*` and `stepscope.*` are ours.
+
+/// Our own bookkeeping on a stored span.
+pub const SPAN_KIND: &str = "stepscope.span.kind";
+pub const REVISION: &str = "stepscope.revision";
+pub const REDACTION_POLICY: &str = "stepscope.redaction.policy";
+pub const REDACTIONS: &str = "stepscope.redactions";
+pub const CONTENT: &str = "stepscope.content";
+pub const COST_USD: &str = "stepscope.cost.usd";
+pub const COST_PICO_USD: &str = "stepscope.cost.pico_usd";
+pub const COST_UNKNOWN: &str = "stepscope.cost.unknown";
+pub const PRICE_TABLE: &str = "stepscope.cost.price_table";
+pub const FLAGS: &str = "stepscope.flags";
+
+/// The workflow's side of a span.
+pub const STATE_MACHINE_ARN: &str = "aws.step_functions.state_machine.arn";
+pub const EXECUTION_ARN: &str = "aws.step_functions.execution.arn";
+pub const WORKFLOW_NAME: &str = "workflow.name";
+pub const WORKFLOW_STATE: &str = "workflow.state.name";
+pub const WORKFLOW_STATE_TYPE: &str = "workflow.state.type";
+pub const WORKFLOW_ATTEMPT: &str = "workflow.attempt";
+pub const WORKFLOW_ITERATION: &str = "workflow.map.iteration";
+pub const WORKFLOW_BRANCH: &str = "workflow.parallel.branch";
+pub const WORKFLOW_NEXT: &str = "workflow.state.next";
+pub const WORKFLOW_RESOURCE: &str = "workflow.task.resource";
+pub const WORKFLOW_RETRY_DELAY_MS: &str = "workflow.retry.delay_ms";
+pub const WORKFLOW_QUEUE_MS: &str = "workflow.attempt.queue_ms";
+pub const NODE_KIND: &str = "workflow.node.kind";
+pub const ERROR_TYPE: &str = "error.type";
+pub const ERROR_MESSAGE: &str = "error.message";
+
+/// Content fields.
+pub const INPUT: &str = "workflow.input";
+pub const OUTPUT: &str = "workflow.output";
+pub const ERROR_CAUSE: &str = "workflow.error.cause";
+pub const INPUT_MESSAGES: &str = "gen_ai.input.messages";
+pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
+pub const SYSTEM_INSTRUCTIONS: &str = "gen_ai.system_instructions";
+pub const HTTP_REQUEST_BODY: &str = "http.request.body";
+pub const HTTP_RESPONSE_BODY: &str = "http.response.body";
+
+/// Model calls.
+pub const OPERATION_NAME: &str = "gen_ai.operation.name";
+pub const PROVIDER_NAME: &str = "gen_ai.provider.name";
+pub const REQUEST_MODEL: &str = "gen_ai.request.model";
+pub const RESPONSE_MODEL: &str = "gen_ai.response.model";
+pub const RESPONSE_ID: &str = "gen_ai.response.id";
+pub const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+pub const TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
+pub const REQUEST_TEMPERATURE: &str = "gen_ai.request.temperature";
+pub const REQUEST_MAX_TOKENS: &str = "gen_ai.request.max_tokens";
+pub const REQUEST_STREAM: &str = "gen_ai.request.stream";
+pub const OUTPUT_TYPE: &str = "gen_ai.output.type";
+pub const USAGE_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
+pub const USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
+pub const USAGE_CACHE_READ: &str = "gen_ai.usage.cache_read.input_tokens";
+pub const USAGE_CACHE_CREATION: &str = "gen_ai.usage.cache_creation.input_tokens";
+pub const USAGE_REASONING: &str = "gen_ai.usage.reasoning.output_tokens";

@@ -1,0 +1,29 @@
+//! What a trace is: identities, spans, usage, cost and totals, and OTLP in and out.
+//!
+//! Does no IO, keeps no state, reads no clock of its own, and masks nothing: that is
+//! `redaction`, which alone turns a [`Span`] into something that may be stored.
+
+mod attribute;
+mod clock;
+mod content;
+pub mod conventions;
+mod cost;
+mod execution;
+mod ids;
+mod run;
+mod span;
+mod tenant;
+mod totals;
+mod usage;
+
+pub use attribute::{AttributeValue, Attributes};
+pub use clock::{Clock, Timestamp};
+pub use content::{Content, ContentBody, ContentLocation};
+pub use cost::Cost;
+pub use execution::{ExecutionArn, ExecutionId, InvalidExecutionArn, InvalidExecutionId};
+pub use ids::{InvalidId, InvalidTraceparent, SpanId, TraceId, Traceparent};
+pub use run::{Run, RunStatus};
+pub use span::{Event, Link, OtelKind, Revision, Span, SpanKind, Status};
+pub use tenant::{InvalidTenantId, TenantId};
+pub use totals::Totals;
+pub use usage::Usage;
