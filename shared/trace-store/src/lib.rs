@@ -1,1 +1,24 @@
-//! Charter to come.
+//! Traces in DynamoDB and S3: keys, item versions, expiry. The only crate that names their calls.
+//!
+//! Takes masked spans only, and masks nothing itself; knows no wire JSON, authorizes nobody,
+//! and computes no totals. Every call is for one tenant, whose id begins every key.
+
+mod config;
+mod error;
+mod list;
+mod read;
+mod runs;
+mod store;
+mod stream;
+mod table;
+mod write;
+
+pub use config::StoreConfig;
+pub use error::StoreError;
+pub use list::{RunCursor, RunFilter, RunPage};
+pub use read::{SpanPosition, StoredSpan, StructurePage, TraceStructure};
+pub use runs::{RunWrite, Summary, SummaryWrite};
+pub use store::TraceStore;
+pub use stream::{Chunk, ChunkKey};
+pub use table::{IndexDescription, TABLE, TableDescription};
+pub use write::WriteReceipt;
