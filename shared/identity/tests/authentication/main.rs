@@ -1,0 +1,8 @@
+//! Tokens of real keys against a real JWKS server that counts how often it is asked.
+
+mod claims;
+mod key_cache;
+mod local_issuer;
+mod signatures;
+mod support;
+mod tenants;
