@@ -53,6 +53,12 @@ attribute_from! {
     Vec<AttributeValue> => Array,
 }
 
+impl From<Attributes> for AttributeValue {
+    fn from(attributes: Attributes) -> Self {
+        Self::Map(attributes)
+    }
+}
+
 impl From<Vec<String>> for AttributeValue {
     fn from(values: Vec<String>) -> Self {
         Self::Array(values.into_iter().map(Self::String).collect())

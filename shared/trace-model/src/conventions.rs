@@ -1,6 +1,9 @@
 //! The attribute and content names we write, each once. `gen_ai.*` and `http.*` are
 //! OpenTelemetry's; `workflow.*` and `stepscope.*` are ours.
 
+/// What starts with this is ours to write.
+pub const OWN_PREFIX: &str = "stepscope.";
+
 /// Our own bookkeeping on a stored span.
 pub const SPAN_KIND: &str = "stepscope.span.kind";
 pub const REVISION: &str = "stepscope.revision";
@@ -12,6 +15,20 @@ pub const COST_PICO_USD: &str = "stepscope.cost.pico_usd";
 pub const COST_UNKNOWN: &str = "stepscope.cost.unknown";
 pub const PRICE_TABLE: &str = "stepscope.cost.price_table";
 pub const FLAGS: &str = "stepscope.flags";
+
+/// What `stepscope.flags` may say of a span.
+pub const FLAG_END_BEFORE_START: &str = "end_before_start";
+pub const FLAG_INVALID_PARENT: &str = "invalid_parent_span_id";
+pub const FLAG_INVALID_LINK: &str = "invalid_link_dropped";
+pub const FLAG_OWN_ATTRIBUTES_DROPPED: &str = "stepscope_attributes_dropped";
+
+/// OpenTelemetry's names for what OTLP says beside the attributes.
+pub const DROPPED_ATTRIBUTES: &str = "otel.dropped_attributes_count";
+pub const DROPPED_EVENTS: &str = "otel.dropped_events_count";
+pub const DROPPED_LINKS: &str = "otel.dropped_links_count";
+pub const TRACE_STATE: &str = "w3c.tracestate";
+pub const SCOPE_ATTRIBUTES: &str = "otel.scope.attributes";
+pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
 
 /// The workflow's side of a span.
 pub const STATE_MACHINE_ARN: &str = "aws.step_functions.state_machine.arn";

@@ -3,6 +3,8 @@
 //! Does no IO, keeps no state, reads no clock of its own, and masks nothing: that is
 //! `redaction`, which alone turns a [`Span`] into something that may be stored.
 
+#[cfg(test)]
+mod arbitrary;
 mod attribute;
 mod clock;
 mod content;
@@ -10,6 +12,7 @@ pub mod conventions;
 mod cost;
 mod execution;
 mod ids;
+pub mod otlp;
 mod run;
 mod span;
 mod tenant;

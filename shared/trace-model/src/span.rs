@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::{AttributeValue, Attributes, Content, SpanId, Timestamp, TraceId};
+use crate::{AttributeValue, Attributes, Content, SpanId, Timestamp, TraceId, conventions};
 
 /// One span, unmasked: what a tracer makes and redaction takes. Only `redaction` turns it
 /// into something that can be stored, exported or logged.
@@ -145,6 +145,30 @@ impl Span {
 
     pub fn int(&self, key: &str) -> Option<i64> {
         self.attributes.get(key).and_then(AttributeValue::as_i64)
+    }
+
+    /// Notes in `stepscope.flags` what a reader should know of the span; once each.
+    pub fn flag(&mut self, flag: &str) {
+        let flags = self
+            .attributes
+            .entry(conventions::FLAGS.to_owned())
+            .or_insert_with(|| AttributeValue::Array(Vec::new()));
+        if !matches!(flags, AttributeValue::Array(_)) {
+            *flags = AttributeValue::Array(vec![flags.clone()]);
+        }
+        if let AttributeValue::Array(flags) = flags
+            && !flags.iter().any(|known| known.as_str() == Some(flag))
+        {
+            flags.push(flag.into());
+        }
+    }
+
+    pub fn flags(&self) -> impl Iterator<Item = &str> {
+        let flags = match self.attributes.get(conventions::FLAGS) {
+            Some(AttributeValue::Array(flags)) => flags.as_slice(),
+            _ => &[],
+        };
+        flags.iter().filter_map(AttributeValue::as_str)
     }
 
     pub const fn is_error(&self) -> bool {
