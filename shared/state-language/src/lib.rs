@@ -3,15 +3,31 @@
 //! by which errors match retriers and catchers.
 //!
 //! It does no IO: it reads no clock, draws no random numbers and calls nothing.
-//! What a run needs of the world comes in through `Environment`. It does not
+//! What a run needs of the world comes in through [`Environment`]. It does not
 //! execute anything either, and it does not say which resources can be run:
 //! that is the engine's. JSONPath machines are refused, in words.
 
+mod environment;
+pub mod error;
+pub mod evaluation;
 pub mod expression;
+mod fields;
+mod inspection;
+mod json;
+mod layout;
 pub mod model;
+mod parse;
+mod problem;
 pub mod resource;
-pub mod template;
+pub mod scope;
+mod spelling;
+mod step_functions;
+mod substitution;
+mod template;
 
+pub use environment::Environment;
+pub use error::{StateError, StateVisit};
+pub use evaluation::{Evaluation, StatesVariable};
 pub use expression::Expression;
 pub use model::{
     Assign, Catcher, ChoiceRule, ChoiceState, ExecutionType, FailState, Flow, ItemProcessor,
@@ -19,5 +35,9 @@ pub use model::{
     State, StateMachine, SucceedState, TaskState, Transition, ValueOrExpression, WaitState,
     WaitUntil,
 };
+pub use parse::{MAX_DEFINITION_BYTES, parse};
+pub use problem::{Problem, Problems};
 pub use resource::{IntegrationPattern, Resource};
+pub use scope::Scope;
+pub use substitution::{MissingSubstitutions, substitute};
 pub use template::Template;

@@ -13,3 +13,23 @@ pub enum Template {
     Array(Vec<Template>),
     Object(IndexMap<String, Template>),
 }
+
+impl Template {
+    /// Every expression with its path below the template, such as `/order/items/0`.
+    pub fn walk<'a>(&'a self, path: &str, visit: &mut dyn FnMut(&str, &'a Expression)) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Expression(expression) => visit(path, expression),
+            Self::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    item.walk(&format!("{path}/{index}"), visit);
+                }
+            }
+            Self::Object(fields) => {
+                for (name, field) in fields {
+                    field.walk(&format!("{path}/{name}"), visit);
+                }
+            }
+        }
+    }
+}

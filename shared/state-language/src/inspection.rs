@@ -1,0 +1,282 @@
+//! What an expression reads and calls, found once when it is parsed: so that
+//! only that is converted for the evaluator, and mistakes are told before a run.
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
+
+/// How much of a value an expression reads.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Read {
+    pub(crate) whole: bool,
+    /// Fields that are read, when the value is an object; meaningless when `whole`.
+    pub(crate) fields: IndexMap<String, Read>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Inspection {
+    /// By variable name without `$`; functions named like variables are here too.
+    pub(crate) reads: IndexMap<String, Read>,
+    /// Names called as `$name(…)`.
+    pub(crate) calls: BTreeSet<String>,
+    /// Names that the expression binds itself: by `:=`, `@`, `#` or as a parameter.
+    pub(crate) bound: BTreeSet<String>,
+    /// What Step Functions forbids, each as one sentence.
+    pub(crate) forbidden: Vec<String>,
+}
+
+/// Whether there is a context value: at the top level Step Functions gives none.
+#[derive(Clone, Copy, PartialEq)]
+enum Level {
+    Top,
+    Inside,
+}
+
+impl Inspection {
+    pub(crate) fn of(ast: &AstNode) -> Self {
+        let mut inspection = Self::default();
+        let mut reads_parent = false;
+        inspection.node(ast, Level::Top, &mut reads_parent);
+        if reads_parent {
+            // `%` climbs out of what a path descended into.
+            inspection
+                .reads
+                .values_mut()
+                .for_each(|read| read.whole = true);
+        }
+        inspection
+    }
+
+    fn node(&mut self, node: &AstNode, level: Level, parent: &mut bool) {
+        match node {
+            AstNode::String(_)
+            | AstNode::Number(_)
+            | AstNode::Boolean(_)
+            | AstNode::Null
+            | AstNode::Undefined
+            | AstNode::Placeholder
+            | AstNode::Regex { .. } => {}
+            AstNode::Name(name) => {
+                if level == Level::Top {
+                    self.forbid(format!(
+                        "the field {name:?} is read from nothing: write $states.input.{name}"
+                    ));
+                }
+            }
+            AstNode::Wildcard | AstNode::Descendant => {
+                if level == Level::Top {
+                    self.forbid(
+                        "a wildcard is read from nothing: write $states.input.*".to_owned(),
+                    );
+                }
+            }
+            AstNode::Parent(_) => *parent = true,
+            AstNode::Variable(name) if name.is_empty() => {
+                if level == Level::Top {
+                    self.forbid("$ stands for nothing here: write $states.input".to_owned());
+                }
+            }
+            AstNode::Variable(name) => self.read(name).whole = true,
+            AstNode::ParentVariable(_) => {
+                self.forbid(
+                    "$$ stands for nothing here: write $states.input, or $states.context"
+                        .to_owned(),
+                );
+            }
+            AstNode::Path { steps } => self.path(steps, level, parent),
+            AstNode::Binary { op, lhs, rhs } => self.binary(*op, lhs, rhs, level, parent),
+            AstNode::Unary { operand, .. } => self.node(operand, level, parent),
+            AstNode::Function {
+                name,
+                args,
+                is_builtin,
+            } => {
+                if *is_builtin {
+                    self.calls.insert(name.clone());
+                } else {
+                    self.forbid(format!(
+                        "the function {name} is called without $: write ${name}(…)"
+                    ));
+                }
+                self.nodes(args, level, parent);
+            }
+            AstNode::Call { procedure, args } => {
+                self.node(procedure, level, parent);
+                self.nodes(args, level, parent);
+            }
+            AstNode::Lambda { params, body, .. } => {
+                self.bound.extend(params.iter().cloned());
+                self.node(body, level, parent);
+            }
+            AstNode::Array(items) | AstNode::ArrayGroup(items) | AstNode::Block(items) => {
+                self.nodes(items, level, parent);
+            }
+            AstNode::Object(pairs) => self.pairs(pairs, level, parent),
+            AstNode::ObjectTransform { input, pattern } => {
+                self.node(input, level, parent);
+                self.pairs(pattern, Level::Inside, parent);
+            }
+            AstNode::Conditional {
+                condition,
+                then_branch,
+                else_branch,
+            } => {
+                self.node(condition, level, parent);
+                self.node(then_branch, level, parent);
+                if let Some(else_branch) = else_branch {
+                    self.node(else_branch, level, parent);
+                }
+            }
+            AstNode::FunctionApplication(inner) => self.node(inner, level, parent),
+            AstNode::Sort { input, terms } => {
+                self.node(input, level, parent);
+                for (term, _) in terms {
+                    self.node(term, Level::Inside, parent);
+                }
+            }
+            AstNode::Transform {
+                location,
+                update,
+                delete,
+            } => {
+                for part in [Some(location), Some(update), delete.as_ref()]
+                    .into_iter()
+                    .flatten()
+                {
+                    self.node(part, Level::Inside, parent);
+                }
+            }
+        }
+    }
+
+    fn nodes(&mut self, nodes: &[AstNode], level: Level, parent: &mut bool) {
+        for node in nodes {
+            self.node(node, level, parent);
+        }
+    }
+
+    fn pairs(&mut self, pairs: &[(AstNode, AstNode)], level: Level, parent: &mut bool) {
+        for (key, value) in pairs {
+            self.node(key, level, parent);
+            self.node(value, level, parent);
+        }
+    }
+
+    fn binary(
+        &mut self,
+        op: BinaryOp,
+        lhs: &AstNode,
+        rhs: &AstNode,
+        level: Level,
+        parent: &mut bool,
+    ) {
+        match (op, lhs, rhs) {
+            (BinaryOp::ColonEqual, AstNode::Variable(name), _) => {
+                if name == "states" {
+                    self.forbid("$states cannot be set: choose another name".to_owned());
+                }
+                self.bound.insert(name.clone());
+                self.node(rhs, level, parent);
+            }
+            (BinaryOp::FocusBind | BinaryOp::IndexBind, _, AstNode::Variable(name)) => {
+                self.bound.insert(name.clone());
+                self.node(lhs, level, parent);
+            }
+            _ => {
+                self.node(lhs, level, parent);
+                self.node(rhs, level, parent);
+            }
+        }
+    }
+
+    fn path(&mut self, steps: &[PathStep], level: Level, parent: &mut bool) {
+        let descended = plain_variable(steps).map_or(0, |name| {
+            let mut read = self.reads.entry(name.to_owned()).or_default();
+            let mut descended = 1;
+            for step in &steps[1..] {
+                let AstNode::Name(field) = &step.node else {
+                    break;
+                };
+                if binds(step) {
+                    break;
+                }
+                read = read.fields.entry(field.clone()).or_default();
+                descended += 1;
+                if !step.stages.is_empty() {
+                    break;
+                }
+            }
+            read.whole = true;
+            descended
+        });
+        for (index, step) in steps.iter().enumerate() {
+            if index >= descended {
+                self.node(
+                    &step.node,
+                    if index == 0 { level } else { Level::Inside },
+                    parent,
+                );
+            }
+            self.bound
+                .extend(step.focus.iter().chain(&step.index_var).cloned());
+            for stage in &step.stages {
+                match stage {
+                    Stage::Filter(predicate) => self.node(predicate, Level::Inside, parent),
+                    Stage::Index(name) => {
+                        self.bound.insert(name.clone());
+                    }
+                    Stage::KeepArray => {}
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, name: &str) -> &mut Read {
+        self.reads.entry(name.to_owned()).or_default()
+    }
+
+    fn forbid(&mut self, sentence: String) {
+        if !self.forbidden.contains(&sentence) {
+            self.forbidden.push(sentence);
+        }
+    }
+}
+
+/// A variable and the fields read from it, when that is all the expression is.
+pub(crate) fn plain_path(ast: &AstNode) -> Option<(String, Vec<String>)> {
+    match ast {
+        AstNode::Variable(name) if !name.is_empty() => Some((name.clone(), Vec::new())),
+        AstNode::Path { steps } => {
+            let variable = plain_variable(steps)?;
+            let fields: Option<Vec<String>> = steps[1..]
+                .iter()
+                .map(|step| match &step.node {
+                    AstNode::Name(field) if step.stages.is_empty() && !binds(step) => {
+                        Some(field.clone())
+                    }
+                    _ => None,
+                })
+                .collect();
+            Some((variable.to_owned(), fields?))
+        }
+        _ => None,
+    }
+}
+
+fn plain_variable(steps: &[PathStep]) -> Option<&str> {
+    match steps.first() {
+        Some(step) if step.stages.is_empty() && !binds(step) => match &step.node {
+            AstNode::Variable(name) if !name.is_empty() => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn binds(step: &PathStep) -> bool {
+    step.focus.is_some()
+        || step.index_var.is_some()
+        || step.ancestor_label.is_some()
+        || step.is_tuple
+}

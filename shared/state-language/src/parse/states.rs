@@ -1,0 +1,510 @@
+//! The eight state types.
+
+use chrono::DateTime;
+use serde_json::Value;
+
+use crate::fields;
+use crate::layout::item;
+use crate::spelling::nearest;
+use crate::substitution::first_substitution;
+use crate::{
+    ChoiceRule, ChoiceState, ExecutionType, FailState, ItemProcessor, MapState, ParallelState,
+    PassState, ProcessorConfig, ProcessorMode, Resource, State, SucceedState, TaskState,
+    Transition, ValueOrExpression, WaitState, WaitUntil,
+};
+
+use super::expressions::Moment;
+use super::reader::{Holder, Object, Reader};
+
+/// AWS: the longest a state may take or wait.
+const MAX_SECONDS: u64 = 99_999_999;
+
+impl Reader {
+    pub(super) fn state(&mut self, object: &Object<'_>) -> Option<State> {
+        const WHAT: &str = "Task, Pass, Choice, Wait, Succeed, Fail, Parallel or Map";
+        let type_name = self.required_text(object, "Type", WHAT)?;
+        let Some((type_name, own)) = fields::STATES.iter().find(|(name, _)| *name == type_name)
+        else {
+            let names = fields::STATES.iter().map(|(name, _)| *name);
+            let advice = nearest(&type_name, names).map_or(format!("use {WHAT}"), |meant| {
+                format!("did you mean {meant:?}?")
+            });
+            self.problem(
+                &object.member("Type"),
+                &format!("{type_name:?} is no state type"),
+                &advice,
+            );
+            return None;
+        };
+        if !self.is_jsonata(object) {
+            self.note_ways_of_jsonpath(object);
+            return None;
+        }
+        let known: Vec<&str> = fields::COMMON.iter().chain(*own).copied().collect();
+        self.known_fields(
+            object.clone(),
+            Holder::state(&format!("a {type_name} state")),
+            &known,
+        );
+        match *type_name {
+            "Task" => self.task(object).map(State::Task),
+            "Pass" => self.pass(object).map(State::Pass),
+            "Choice" => self.choice(object).map(State::Choice),
+            "Wait" => self.wait(object).map(State::Wait),
+            "Succeed" => Some(State::Succeed(self.succeed(object))),
+            "Fail" => Some(State::Fail(self.fail(object))),
+            "Parallel" => self.parallel(object).map(State::Parallel),
+            _ => self.map(object).map(State::Map),
+        }
+    }
+
+    fn task(&mut self, object: &Object<'_>) -> Option<TaskState> {
+        let resource = self.resource(object);
+        let timeout_seconds = self.integer_or_expression(object, "TimeoutSeconds", 1..=MAX_SECONDS);
+        let heartbeat_seconds =
+            self.integer_or_expression(object, "HeartbeatSeconds", 1..=MAX_SECONDS);
+        if let (Some(ValueOrExpression::Value(timeout)), Some(ValueOrExpression::Value(heartbeat))) =
+            (&timeout_seconds, &heartbeat_seconds)
+            && heartbeat >= timeout
+        {
+            let message =
+                format!("a heartbeat every {heartbeat} s is not within the timeout of {timeout} s");
+            self.problem(
+                &object.member("HeartbeatSeconds"),
+                &message,
+                "make it smaller than TimeoutSeconds",
+            );
+        }
+        let comment = self.text(object, "Comment");
+        let arguments = self.template_field(object, "Arguments", Moment::Entered);
+        let credentials = self.template_field(object, "Credentials", Moment::Entered);
+        let output = self.template_field(object, "Output", Moment::Finished);
+        let assign = self.assign(object, Moment::Finished);
+        let transition = self.transition(object);
+        let retry = self.retry(object);
+        let catch = self.catch(object);
+        Some(TaskState {
+            comment,
+            resource: resource?,
+            arguments,
+            output,
+            assign,
+            transition: transition?,
+            retry,
+            catch,
+            timeout_seconds,
+            heartbeat_seconds,
+            credentials,
+        })
+    }
+
+    fn resource(&mut self, object: &Object<'_>) -> Option<Resource> {
+        const WHAT: &str = "an ARN, such as \"arn:aws:states:::lambda:invoke\"";
+        let arn = self.required_text(object, "Resource", WHAT)?;
+        let path = object.member("Resource");
+        if let Some(name) = first_substitution(&arn) {
+            let message = format!("nothing has been put in the place of ${{{name}}}");
+            self.problem(
+                &path,
+                &message,
+                "give its value among the definition substitutions",
+            );
+            return None;
+        }
+        Resource::parse(&arn)
+            .map_err(|message| self.problem(&path, &message, &format!("write {WHAT}")))
+            .ok()
+    }
+
+    fn pass(&mut self, object: &Object<'_>) -> Option<PassState> {
+        let comment = self.text(object, "Comment");
+        let output = self.template_field(object, "Output", Moment::Entered);
+        let assign = self.assign(object, Moment::Entered);
+        Some(PassState {
+            comment,
+            output,
+            assign,
+            transition: self.transition(object)?,
+        })
+    }
+
+    fn choice(&mut self, object: &Object<'_>) -> Option<ChoiceState> {
+        let comment = self.text(object, "Comment");
+        let choices = self.required(
+            object,
+            "Choices",
+            "an array of rules with Condition and Next",
+        );
+        let choices = choices.map(|_| {
+            self.list(object, "Choices", |reader, rule| {
+                reader.known_fields(
+                    rule.clone(),
+                    Holder::named("a choice rule"),
+                    fields::CHOICE_RULE,
+                );
+                let comment = reader.text(&rule, "Comment");
+                reader.required(&rule, "Condition", "true, false or an expression {% … %}");
+                let condition =
+                    reader.value_or_expression(&rule, "Condition", "true, false", Value::as_bool);
+                let next = reader.required_text(&rule, "Next", "the name of a state");
+                if let Some(next) = &next {
+                    reader.note_target(next, &rule.member("Next"));
+                }
+                let assign = reader.assign(&rule, Moment::Entered);
+                let output = reader.template_field(&rule, "Output", Moment::Entered);
+                Some(ChoiceRule {
+                    comment,
+                    condition: condition?,
+                    next: next?,
+                    assign,
+                    output,
+                })
+            })
+        });
+        let default = self.text(object, "Default");
+        if let Some(default) = &default {
+            self.note_target(default, &object.member("Default"));
+        }
+        let assign = self.assign(object, Moment::Entered);
+        let output = self.template_field(object, "Output", Moment::Entered);
+        Some(ChoiceState {
+            comment,
+            choices: choices?,
+            default,
+            assign,
+            output,
+        })
+    }
+
+    fn wait(&mut self, object: &Object<'_>) -> Option<WaitState> {
+        let comment = self.text(object, "Comment");
+        let seconds = self.integer_or_expression(object, "Seconds", 0..=MAX_SECONDS);
+        let timestamp = self.value_or_expression(
+            object,
+            "Timestamp",
+            "an RFC 3339 timestamp, such as \"2030-01-31T12:00:00Z\"",
+            |value| DateTime::parse_from_rfc3339(value.as_str()?).ok(),
+        );
+        let given = ["Seconds", "Timestamp"]
+            .iter()
+            .filter(|field| object.fields.contains_key(**field))
+            .count();
+        if given != 1 {
+            let message = if given == 0 {
+                "it does not say how long"
+            } else {
+                "it has both Seconds and Timestamp"
+            };
+            self.problem(&object.path, message, "write either Seconds or Timestamp");
+        }
+        let output = self.template_field(object, "Output", Moment::Entered);
+        let assign = self.assign(object, Moment::Entered);
+        let transition = self.transition(object);
+        let until = seconds
+            .map(WaitUntil::Seconds)
+            .or(timestamp.map(WaitUntil::Timestamp));
+        Some(WaitState {
+            comment,
+            until: until?,
+            output,
+            assign,
+            transition: transition?,
+        })
+    }
+
+    fn succeed(&mut self, object: &Object<'_>) -> SucceedState {
+        self.note_end();
+        let output = self.template_field(object, "Output", Moment::Entered);
+        SucceedState {
+            comment: self.text(object, "Comment"),
+            output,
+        }
+    }
+
+    fn fail(&mut self, object: &Object<'_>) -> FailState {
+        self.note_end();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let error = self.value_or_expression(object, "Error", "a string", text);
+        let cause = self.value_or_expression(object, "Cause", "a string", text);
+        FailState {
+            comment: self.text(object, "Comment"),
+            error,
+            cause,
+        }
+    }
+
+    fn parallel(&mut self, object: &Object<'_>) -> Option<ParallelState> {
+        let comment = self.text(object, "Comment");
+        let transition = self.transition(object);
+        let branches = self.required(
+            object,
+            "Branches",
+            "an array of {\"StartAt\": …, \"States\": {…}}",
+        );
+        let branches = branches.map(|_| {
+            self.list(object, "Branches", |reader, branch| {
+                reader.known_fields(branch.clone(), Holder::named("a branch"), fields::BRANCH);
+                reader.nested_flow(&branch)
+            })
+        });
+        let arguments = self.template_field(object, "Arguments", Moment::Entered);
+        let output = self.template_field(object, "Output", Moment::Finished);
+        let assign = self.assign(object, Moment::Finished);
+        let retry = self.retry(object);
+        let catch = self.catch(object);
+        Some(ParallelState {
+            comment,
+            branches: branches?,
+            arguments,
+            output,
+            assign,
+            transition: transition?,
+            retry,
+            catch,
+        })
+    }
+
+    fn map(&mut self, object: &Object<'_>) -> Option<MapState> {
+        let comment = self.text(object, "Comment");
+        let transition = self.transition(object);
+        let items = self.template_field(object, "Items", Moment::Entered);
+        if let Some(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) =
+            object.fields.get("Items")
+        {
+            self.wrong_type(
+                &object.member("Items"),
+                value,
+                "an array, or an expression {% … %}",
+            );
+        }
+        let item_selector = self.template_field(object, "ItemSelector", Moment::Entered);
+        let item_processor = self.item_processor(object);
+        let max_concurrency = self
+            .integer_or_expression(object, "MaxConcurrency", 0..=MAX_SECONDS)
+            .unwrap_or(ValueOrExpression::Value(0));
+        let tolerated_failure_count =
+            self.integer_or_expression(object, "ToleratedFailureCount", 0..=MAX_SECONDS);
+        let percentage = |value: &Value| {
+            value
+                .as_f64()
+                .filter(|number| (0.0..=100.0).contains(number))
+        };
+        let tolerated_failure_percentage = self.value_or_expression(
+            object,
+            "ToleratedFailurePercentage",
+            "a number from 0 to 100",
+            percentage,
+        );
+        let inline = item_processor
+            .as_ref()
+            .is_some_and(|processor| processor.config.mode == ProcessorMode::Inline);
+        for field in ["ItemReader", "ItemBatcher", "ResultWriter", "Label"] {
+            if inline && object.fields.contains_key(field) {
+                let message = format!("{field} needs a distributed Map, and this one is inline");
+                let advice = "set ItemProcessor.ProcessorConfig to {\"Mode\": \"DISTRIBUTED\", \"ExecutionType\": \"STANDARD\"}";
+                self.problem(&object.member(field), &message, advice);
+            }
+        }
+        let item_reader = self.template_field(object, "ItemReader", Moment::Entered);
+        let item_batcher = self.template_field(object, "ItemBatcher", Moment::Entered);
+        let result_writer = self.template_field(object, "ResultWriter", Moment::Entered);
+        let label = self.text(object, "Label");
+        let output = self.template_field(object, "Output", Moment::Finished);
+        let assign = self.assign(object, Moment::Finished);
+        let retry = self.retry(object);
+        let catch = self.catch(object);
+        Some(MapState {
+            comment,
+            items,
+            item_selector,
+            item_processor: item_processor?,
+            max_concurrency,
+            tolerated_failure_count,
+            tolerated_failure_percentage,
+            item_reader,
+            item_batcher,
+            result_writer,
+            label,
+            output,
+            assign,
+            transition: transition?,
+            retry,
+            catch,
+        })
+    }
+
+    fn item_processor(&mut self, object: &Object<'_>) -> Option<ItemProcessor> {
+        const WHAT: &str = "an object {\"StartAt\": …, \"States\": {…}}";
+        let value = self.required(object, "ItemProcessor", WHAT)?;
+        let path = object.member("ItemProcessor");
+        let Value::Object(fields) = value else {
+            self.wrong_type(&path, value, WHAT);
+            return None;
+        };
+        let processor = Object { path, fields };
+        self.known_fields(
+            processor.clone(),
+            Holder::named("an item processor"),
+            fields::ITEM_PROCESSOR,
+        );
+        let config = self.processor_config(&processor);
+        Some(ItemProcessor {
+            config,
+            flow: self.nested_flow(&processor)?,
+        })
+    }
+
+    fn processor_config(&mut self, processor: &Object<'_>) -> ProcessorConfig {
+        let path = processor.member("ProcessorConfig");
+        let fields = match processor.fields.get("ProcessorConfig") {
+            None => return ProcessorConfig::default(),
+            Some(Value::Object(fields)) => fields,
+            Some(other) => {
+                self.wrong_type(&path, other, "an object {\"Mode\": …}");
+                return ProcessorConfig::default();
+            }
+        };
+        let object = Object { path, fields };
+        self.known_fields(
+            object.clone(),
+            Holder::named("a processor configuration"),
+            fields::PROCESSOR_CONFIG,
+        );
+        let modes = [
+            ("INLINE", ProcessorMode::Inline),
+            ("DISTRIBUTED", ProcessorMode::Distributed),
+        ];
+        let types = [
+            ("STANDARD", ExecutionType::Standard),
+            ("EXPRESS", ExecutionType::Express),
+        ];
+        let mode = self.one_of(&object, "Mode", &modes).unwrap_or_default();
+        let execution_type = self.one_of(&object, "ExecutionType", &types);
+        if mode == ProcessorMode::Distributed {
+            self.required(&object, "ExecutionType", "STANDARD or EXPRESS");
+        }
+        ProcessorConfig {
+            mode,
+            execution_type,
+        }
+    }
+
+    fn one_of<T: Copy>(
+        &mut self,
+        object: &Object<'_>,
+        field: &str,
+        values: &[(&str, T)],
+    ) -> Option<T> {
+        let text = self.text(object, field)?;
+        let value = values
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, value)| *value);
+        if value.is_none() {
+            let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+            self.problem(
+                &object.member(field),
+                &format!("{text:?} is unknown"),
+                &format!("write {}", names.join(" or ")),
+            );
+        }
+        value
+    }
+
+    /// Reads a branch or processor without losing which state it belongs to.
+    fn nested_flow(&mut self, object: &Object<'_>) -> Option<crate::Flow> {
+        let state = self.state.clone();
+        let flow = self.flow(object);
+        self.state = state;
+        flow
+    }
+
+    fn transition(&mut self, object: &Object<'_>) -> Option<Transition> {
+        let next = object.fields.get("Next");
+        let end = object.fields.get("End");
+        match (next, end) {
+            (Some(_), Some(_)) => {
+                self.problem(
+                    &object.member("End"),
+                    "it has both Next and End",
+                    "keep one of them",
+                );
+                None
+            }
+            (Some(_), None) => {
+                let next = self.text(object, "Next")?;
+                self.note_target(&next, &object.member("Next"));
+                Some(Transition::Next(next))
+            }
+            (None, Some(Value::Bool(true))) => {
+                self.note_end();
+                Some(Transition::End)
+            }
+            (None, Some(other)) => {
+                self.wrong_type(&object.member("End"), other, "true");
+                None
+            }
+            (None, None) => {
+                let advice = "add \"Next\": \"…\", or \"End\": true";
+                self.problem(&object.path, "it does not say what comes next", advice);
+                None
+            }
+        }
+    }
+
+    /// Whether the state is JSONata, by its own word or the machine's.
+    fn is_jsonata(&mut self, object: &Object<'_>) -> bool {
+        match object.fields.get("QueryLanguage") {
+            None => {
+                self.has_jsonpath_states |= !self.machine_is_jsonata;
+                self.machine_is_jsonata
+            }
+            Some(Value::String(language)) if language == "JSONata" => true,
+            Some(Value::String(language)) if language == "JSONPath" => {
+                let message = "the state is JSONPath, and only JSONata runs here";
+                self.problem(
+                    &object.member("QueryLanguage"),
+                    message,
+                    "remove the field and write the state in JSONata",
+                );
+                false
+            }
+            Some(other) => {
+                self.wrong_type(&object.member("QueryLanguage"), other, "\"JSONata\"");
+                true
+            }
+        }
+    }
+
+    /// Of a JSONPath state only where it leads, so that its neighbours are judged fairly.
+    fn note_ways_of_jsonpath(&mut self, object: &Object<'_>) {
+        let entries = ["Choices", "Catch"]
+            .iter()
+            .filter_map(|field| Some((*field, object.fields.get(*field)?.as_array()?)));
+        let nested: Vec<(String, &Value)> = entries
+            .flat_map(|(field, entries)| {
+                let path = object.member(field);
+                entries
+                    .iter()
+                    .enumerate()
+                    .map(move |(index, entry)| (item(&path, index), entry))
+            })
+            .collect();
+        for (path, entry) in nested {
+            if let Some(next) = entry.get("Next").and_then(Value::as_str) {
+                self.note_target(next, &crate::layout::member(&path, "Next"));
+            }
+        }
+        for field in ["Next", "Default"] {
+            if let Some(next) = object.fields.get(field).and_then(Value::as_str) {
+                self.note_target(next, &object.member(field));
+            }
+        }
+        let ends = ["Succeed", "Fail"].map(|name| Some(Value::from(name)));
+        if object.fields.get("End") == Some(&Value::Bool(true))
+            || ends.contains(&object.fields.get("Type").cloned())
+        {
+            self.note_end();
+        }
+    }
+}

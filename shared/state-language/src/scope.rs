@@ -1,0 +1,297 @@
+//! Workflow variables: one scope for the machine, one for each branch of a
+//! Parallel and each iteration of a Map. An inner scope reads the outer ones
+//! and assigns only to itself.
+
+use std::io;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use crate::error::{StateError, StateVisit, name};
+
+/// AWS: a variable's name has at most 80 characters.
+pub const MAX_VARIABLE_NAME_CHARACTERS: usize = 80;
+/// AWS: a variable, and all that one `Assign` sets, is at most 256 KiB of JSON.
+pub const MAX_VARIABLE_BYTES: usize = 256 * 1024;
+/// AWS: all variables of an execution are at most 10 MiB of JSON.
+pub const MAX_TOTAL_BYTES: usize = 10 * 1024 * 1024;
+
+/// The variables a state sees. Cloning shares the values.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    variables: IndexMap<String, Variable>,
+    outer: Option<Arc<Scope>>,
+}
+
+#[derive(Debug, Clone)]
+struct Variable {
+    value: Arc<Value>,
+    bytes: usize,
+}
+
+impl Scope {
+    /// The machine's own scope, empty.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The scope of a branch or iteration, empty.
+    pub fn nested(outer: Arc<Scope>) -> Self {
+        Self {
+            variables: IndexMap::new(),
+            outer: Some(outer),
+        }
+    }
+
+    /// The value of a variable, by name without `$`, of this scope or of one outside it.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        match self.variables.get(name) {
+            Some(variable) => Some(&variable.value),
+            None => self.outer.as_deref()?.get(name),
+        }
+    }
+
+    /// The variables of this scope alone, in the order they were first assigned.
+    pub fn own(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.variables
+            .iter()
+            .map(|(name, variable)| (name.as_str(), &*variable.value))
+    }
+
+    /// Every variable that can be seen, the inner one where two have a name.
+    pub fn visible(&self) -> IndexMap<&str, &Value> {
+        let mut visible = self.outer.as_deref().map(Self::visible).unwrap_or_default();
+        visible.extend(self.own());
+        visible
+    }
+
+    /// Sets variables of this scope, all or none. Values come from [`crate::Evaluation::assign`].
+    pub fn assign(
+        &mut self,
+        visit: StateVisit<'_>,
+        values: IndexMap<String, Value>,
+    ) -> Result<(), StateError> {
+        let too_large = |what: String| Err(StateError::at(visit, name::DATA_LIMIT_EXCEEDED, &what));
+        let mut assigned = Vec::with_capacity(values.len());
+        let mut assigned_bytes = 0;
+        for (name, value) in values {
+            let bytes = json_bytes(&value);
+            if bytes > MAX_VARIABLE_BYTES {
+                return too_large(format!(
+                    "The variable '{name}' would hold {bytes} bytes of JSON; a variable holds at most {MAX_VARIABLE_BYTES}."
+                ));
+            }
+            assigned_bytes += bytes;
+            assigned.push((
+                name,
+                Variable {
+                    value: Arc::new(value),
+                    bytes,
+                },
+            ));
+        }
+        if assigned_bytes > MAX_VARIABLE_BYTES {
+            return too_large(format!(
+                "The variables of one Assign would hold {assigned_bytes} bytes of JSON; together they hold at most {MAX_VARIABLE_BYTES}."
+            ));
+        }
+        let replaced: usize = assigned
+            .iter()
+            .filter_map(|(name, _)| self.variables.get(name))
+            .map(|old| old.bytes)
+            .sum();
+        let total = self.bytes() - replaced + assigned_bytes;
+        if total > MAX_TOTAL_BYTES {
+            return too_large(format!(
+                "The execution's variables would hold {total} bytes of JSON; together they hold at most {MAX_TOTAL_BYTES}."
+            ));
+        }
+        self.variables.extend(assigned);
+        Ok(())
+    }
+
+    /// Bytes of JSON of this scope and those outside it.
+    fn bytes(&self) -> usize {
+        let own: usize = self.variables.values().map(|variable| variable.bytes).sum();
+        own + self.outer.as_deref().map_or(0, Self::bytes)
+    }
+}
+
+/// A scope as it was stored: what [`Scope::own`] gave. It has no outer scope.
+impl FromIterator<(String, Value)> for Scope {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(values: I) -> Self {
+        let variables = values.into_iter().map(|(name, value)| {
+            let bytes = json_bytes(&value);
+            (
+                name,
+                Variable {
+                    value: Arc::new(value),
+                    bytes,
+                },
+            )
+        });
+        Self {
+            variables: variables.collect(),
+            outer: None,
+        }
+    }
+}
+
+/// What is wrong with a variable's name, if anything: a letter, then letters, digits and `_`, at most
+/// [`MAX_VARIABLE_NAME_CHARACTERS`]; `states` is taken.
+pub fn variable_name_problem(name: &str) -> Option<String> {
+    let mut characters = name.chars();
+    match characters.next() {
+        None => return Some("a variable needs a name".to_owned()),
+        Some('$') => return Some(format!("write the name without $: {:?}", &name[1..])),
+        Some(first) if !first.is_alphabetic() => {
+            return Some("a variable's name starts with a letter".to_owned());
+        }
+        Some(_) => {}
+    }
+    if let Some(bad) =
+        characters.find(|character| !character.is_alphanumeric() && *character != '_')
+    {
+        return Some(format!(
+            "a variable's name has letters, digits and _ only, not {bad:?}"
+        ));
+    }
+    if name.chars().count() > MAX_VARIABLE_NAME_CHARACTERS {
+        return Some(format!(
+            "a variable's name has at most {MAX_VARIABLE_NAME_CHARACTERS} characters"
+        ));
+    }
+    (name == "states").then(|| "$states belongs to Step Functions: choose another name".to_owned())
+}
+
+fn json_bytes(value: &Value) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value)
+        .expect("a Value is always JSON, and counting cannot fail");
+    count.0
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const VISIT: StateVisit<'static> = StateVisit {
+        name: "Remember",
+        entered_event_id: 7,
+    };
+
+    fn values(pairs: &[(&str, Value)]) -> IndexMap<String, Value> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn an_inner_scope_reads_the_outer_and_assigns_to_itself() {
+        let mut machine = Scope::new();
+        machine
+            .assign(VISIT, values(&[("customer", json!("Ada"))]))
+            .unwrap();
+        let machine = Arc::new(machine);
+        let mut branch = Scope::nested(Arc::clone(&machine));
+        branch
+            .assign(VISIT, values(&[("order", json!(7))]))
+            .unwrap();
+        assert_eq!(branch.get("customer"), Some(&json!("Ada")));
+        assert_eq!(branch.get("order"), Some(&json!(7)));
+        assert_eq!(machine.get("order"), None);
+        assert_eq!(
+            branch.visible().into_keys().collect::<Vec<_>>(),
+            ["customer", "order"]
+        );
+    }
+
+    #[test]
+    fn limits_are_kept_and_nothing_is_half_assigned() {
+        let mut scope = Scope::new();
+        // Two bytes of each value are its quotes.
+        let fitting = json!("x".repeat(MAX_VARIABLE_BYTES - 2));
+        scope
+            .assign(VISIT, values(&[("a", fitting.clone())]))
+            .unwrap();
+        for too_much in [
+            values(&[
+                ("small", json!(1)),
+                ("large", json!("x".repeat(MAX_VARIABLE_BYTES - 1))),
+            ]),
+            values(&[("b", fitting.clone()), ("small", json!(1))]),
+        ] {
+            let error = scope.assign(VISIT, too_much).unwrap_err();
+            assert_eq!(error.error, name::DATA_LIMIT_EXCEEDED);
+            assert!(error.cause.contains("'Remember'"), "{}", error.cause);
+            assert_eq!(scope.get("small"), None);
+        }
+        for index in 1..40 {
+            scope
+                .assign(
+                    VISIT,
+                    values(&[(format!("v{index}").as_str(), fitting.clone())]),
+                )
+                .unwrap();
+        }
+        assert!(
+            scope
+                .assign(VISIT, values(&[("onemore", json!(1))]))
+                .is_err()
+        );
+        scope
+            .assign(VISIT, values(&[("a", json!(1)), ("onemore", json!(1))]))
+            .unwrap();
+    }
+
+    #[test]
+    fn names_follow_the_rules() {
+        for good in ["x", "customerName", "größe", "x_1", &"a".repeat(80)] {
+            assert_eq!(variable_name_problem(good), None, "{good}");
+        }
+        for bad in [
+            "",
+            "$x",
+            "1x",
+            "_x",
+            "a-b",
+            "a b",
+            "a.b",
+            "states",
+            &"a".repeat(81),
+        ] {
+            assert!(variable_name_problem(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_stored_scope_comes_back() {
+        let mut scope = Scope::new();
+        scope
+            .assign(
+                VISIT,
+                values(&[("a", json!({"b": [1, 2]})), ("c", json!(null))]),
+            )
+            .unwrap();
+        let stored: Vec<(String, Value)> = scope
+            .own()
+            .map(|(name, value)| (name.to_owned(), value.clone()))
+            .collect();
+        let restored: Scope = stored.into_iter().collect();
+        assert_eq!(restored.visible(), scope.visible());
+    }
+}
