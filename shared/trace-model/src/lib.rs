@@ -1,4 +1,5 @@
-//! What a trace is: identities, spans, usage, cost and totals, and OTLP in and out.
+//! What a trace is: identities, spans, usage, cost and totals, the tree of
+//! its spans, and OTLP in and out.
 //!
 //! Does no IO, keeps no state, reads no clock of its own, and masks nothing: that is
 //! `redaction`, which alone turns a [`Span`] into something that may be stored.
@@ -13,10 +14,12 @@ mod cost;
 mod execution;
 mod ids;
 pub mod otlp;
+mod price;
 mod run;
 mod span;
 mod tenant;
 mod totals;
+mod tree;
 mod usage;
 
 pub use attribute::{AttributeValue, Attributes};
@@ -25,8 +28,10 @@ pub use content::{Content, ContentBody, ContentLocation};
 pub use cost::Cost;
 pub use execution::{ExecutionArn, ExecutionId, InvalidExecutionArn, InvalidExecutionId};
 pub use ids::{InvalidId, InvalidTraceparent, SpanId, TraceId, Traceparent};
+pub use price::{PriceTable, apply_cost};
 pub use run::{Run, RunStatus};
 pub use span::{Event, Link, OtelKind, Revision, Span, SpanKind, Status};
 pub use tenant::{InvalidTenantId, TenantId};
 pub use totals::Totals;
-pub use usage::Usage;
+pub use tree::{Node, NodeSpan, Placement, Tree, latest, merge};
+pub use usage::{CachedTokens, Usage};

@@ -212,6 +212,11 @@ impl SpanKind {
         }
     }
 
+    /// Whether its usage and cost are a model's.
+    pub const fn is_model_call(self) -> bool {
+        matches!(self, Self::Model | Self::Embedding)
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
