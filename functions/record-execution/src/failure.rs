@@ -1,0 +1,94 @@
+//! What went wrong, as Step Functions tells it: an error name and a cause.
+
+use serde_json::Value;
+
+/// A status message stays a line: this many characters of the cause, the whole is content.
+const SHORT_CAUSE: usize = 200;
+
+/// Either may be missing: a Fail state inside a Parallel leaves no trace of its error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub error: Option<String>,
+    pub cause: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(error: Option<&str>, cause: Option<&str>) -> Self {
+        let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Self {
+            error: error.and_then(said),
+            cause: cause.and_then(said),
+        }
+    }
+
+    pub(crate) const fn is_told(&self) -> bool {
+        self.error.is_some() || self.cause.is_some()
+    }
+
+    /// The error output a Catch hands on: `{"Error": …, "Cause": …}`.
+    pub(crate) fn from_error_output(output: &str) -> Option<Self> {
+        let output: Value = serde_json::from_str(output).ok()?;
+        let error = output.get("Error")?.as_str()?;
+        let cause = output.get("Cause").and_then(Value::as_str);
+        Some(Self::new(Some(error), cause))
+    }
+
+    /// `Error: short cause`.
+    pub(crate) fn message(&self) -> String {
+        match (&self.error, self.short_cause()) {
+            (Some(error), Some(cause)) => format!("{error}: {cause}"),
+            (Some(error), None) => error.clone(),
+            (None, Some(cause)) => cause,
+            (None, None) => "failed".to_owned(),
+        }
+    }
+
+    /// The first line of the cause, or of the message inside it: Lambda's causes are JSON.
+    fn short_cause(&self) -> Option<String> {
+        let cause = self.cause.as_deref()?;
+        let inner = serde_json::from_str::<Value>(cause)
+            .ok()
+            .and_then(|value| Some(value.get("errorMessage")?.as_str()?.to_owned()));
+        let text = inner.as_deref().unwrap_or(cause);
+        let line = text.lines().find(|line| !line.trim().is_empty())?.trim();
+        let mut short: String = line.chars().take(SHORT_CAUSE).collect();
+        if short.len() < line.len() {
+            short.push('…');
+        }
+        Some(short)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(error: Option<&str>, cause: Option<&str>, expected: &str) {
+        assert_eq!(Failure::new(error, cause).message(), expected);
+    }
+
+    #[test]
+    fn the_message_is_the_error_and_a_line_of_the_cause() {
+        check(Some("States.Timeout"), None, "States.Timeout");
+        check(Some("Refused"), Some("no\nsecond line"), "Refused: no");
+        check(
+            Some("ModelError"),
+            Some(r#"{"errorMessage":"rate limit","errorType":"ModelError"}"#),
+            "ModelError: rate limit",
+        );
+        check(None, Some("only a cause"), "only a cause");
+        check(None, None, "failed");
+        check(Some("E"), Some(""), "E");
+        let long = "é".repeat(500);
+        let short = format!("E: {}…", "é".repeat(200));
+        check(Some("E"), Some(&long), &short);
+    }
+
+    #[test]
+    fn an_error_output_is_read_back() {
+        let failure = Failure::from_error_output(r#"{"Error":"E","Cause":"c"}"#).unwrap();
+        assert_eq!(failure, Failure::new(Some("E"), Some("c")));
+        assert_eq!(Failure::from_error_output(r#"{"error":"E"}"#), None);
+        assert_eq!(Failure::from_error_output("no JSON"), None);
+    }
+}
