@@ -16,7 +16,7 @@ use crate::step_functions::{self, Functions};
 use crate::{Assign, Environment, Expression, Scope, Template, ValueOrExpression};
 
 /// An expression that takes longer is stopped.
-const TIMEOUT_MILLISECONDS: u64 = 5_000;
+const TIMEOUT_MILLISECONDS: u64 = 2_000;
 /// Levels of the evaluator's recursion; a call takes about three.
 const MAX_STACK_DEPTH: usize = 3_000;
 const MAX_SEQUENCE_LENGTH: usize = 1_000_000;
@@ -49,6 +49,7 @@ impl<'a> StatesVariable<'a> {
 }
 
 /// The fields of one state at one moment. Values that several expressions read whole are converted once.
+/// It belongs to one thread, and an expression may take until its limit of 2 seconds.
 pub struct Evaluation<'a> {
     visit: StateVisit<'a>,
     states: StatesVariable<'a>,
@@ -99,10 +100,10 @@ impl<'a> Evaluation<'a> {
 
     /// The value of an expression: defined, and no function.
     pub fn expression(&self, field: &str, expression: &Expression) -> Result<Value, StateError> {
-        if let Some(plain) = self.plain(expression) {
-            return plain
-                .map(json::copy)
-                .ok_or_else(|| self.undefined(field, expression));
+        match self.walk(expression) {
+            Walk::Value(value) => return Ok(json::copy(value)),
+            Walk::Undefined => return Err(self.undefined(field, expression)),
+            Walk::NeedsEvaluator => {}
         }
         let result = self.run(expression).map_err(|said| {
             self.error(
@@ -222,26 +223,32 @@ impl<'a> Evaluation<'a> {
             .collect()
     }
 
-    /// An expression that only walks down objects needs no evaluator: `None` when it does more, or
-    /// meets an array, which JSONata maps over.
-    fn plain(&self, expression: &Expression) -> Option<Option<&'a Value>> {
-        let (variable, mut fields) = expression.plain_path()?;
-        let mut value = if variable == "states" {
-            let (first, rest) = fields.split_first()?;
-            fields = rest;
-            self.states.field(first)
-        } else {
-            // Unknown here, it may still be the name of a function.
-            Some(self.scope.get(variable)?)
+    /// An expression that only walks down objects needs no evaluator.
+    fn walk(&self, expression: &Expression) -> Walk<'a> {
+        let Some((variable, mut fields)) = expression.plain_path() else {
+            return Walk::NeedsEvaluator;
+        };
+        let mut value = match (variable, fields.split_first()) {
+            ("states", None) => return Walk::NeedsEvaluator,
+            ("states", Some((first, rest))) => {
+                fields = rest;
+                self.states.field(first)
+            }
+            _ => match self.scope.get(variable) {
+                // It may still be the name of a function.
+                None => return Walk::NeedsEvaluator,
+                found => found,
+            },
         };
         for field in fields {
-            match value {
-                Some(Value::Object(object)) => value = object.get(field),
-                Some(Value::Array(_)) => return None,
-                _ => value = None,
-            }
+            value = match value {
+                Some(Value::Object(object)) => object.get(field),
+                // JSONata maps over it.
+                Some(Value::Array(_)) => return Walk::NeedsEvaluator,
+                _ => None,
+            };
         }
-        Some(value)
+        value.map_or(Walk::Undefined, Walk::Value)
     }
 
     fn run(&self, expression: &Expression) -> Result<JValue, String> {
@@ -347,6 +354,13 @@ impl<'a> Evaluation<'a> {
             format!("The JSONata expression '{source}' specified for the field '{field}' {what}");
         StateError::at(self.visit, name::QUERY_EVALUATION_ERROR, &what)
     }
+}
+
+/// What walking down objects comes to.
+enum Walk<'a> {
+    Value(&'a Value),
+    Undefined,
+    NeedsEvaluator,
 }
 
 fn type_name(value: &Value) -> &'static str {

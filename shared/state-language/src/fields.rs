@@ -97,7 +97,7 @@ pub(crate) fn instead_of(field: &str, holder: &str) -> Option<String> {
         }
         ("InputPath", "a Map state") => "select with $states.input in Items and ItemSelector",
         ("InputPath", _) => "select with $states.input in Arguments",
-        ("Parameters", "a Pass state") | ("Result", _) => "write Output",
+        ("Parameters", "a Pass state") | ("Result" | "OutputPath", _) => "write Output",
         ("Parameters", "a Map state") => "write ItemSelector",
         ("Parameters", _) => "write Arguments",
         ("ResultSelector", _) => "write Output with $states.result",
@@ -110,7 +110,6 @@ pub(crate) fn instead_of(field: &str, holder: &str) -> Option<String> {
         ("ResultPath", _) => {
             "write Output, such as {% $merge([$states.input, {'name': $states.result}]) %}, or keep it with Assign"
         }
-        ("OutputPath", _) => "write Output",
         ("ItemsPath", _) => "write Items with an expression",
         ("Iterator", _) => "write ItemProcessor",
         (

@@ -96,7 +96,7 @@ fn from_jsonata_at(value: &JValue, depth: usize) -> Result<Option<Value>, NotJso
         JValue::String(text) => Value::String(text.to_string()),
         JValue::Array(items) => {
             let mut array = Vec::with_capacity(items.len());
-            for item in items.iter() {
+            for item in &**items {
                 array.extend(from_jsonata_at(item, depth + 1)?);
             }
             Value::Array(array)

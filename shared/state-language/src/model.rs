@@ -55,6 +55,10 @@ impl Flow {
 }
 
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "states are few, stay in their flow and are read through a reference"
+)]
 pub enum State {
     Task(TaskState),
     Pass(PassState),

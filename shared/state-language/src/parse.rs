@@ -57,7 +57,7 @@ pub fn parse(text: &str) -> Result<StateMachine, Problems> {
             "rename or remove one",
         );
     }
-    let machine = machine(&mut reader, Object::new("", root));
+    let machine = machine(&mut reader, &Object::new("", root));
     reader.check_variables();
     match machine {
         Some(machine) if reader.problems.is_empty() => Ok(machine),
@@ -65,12 +65,8 @@ pub fn parse(text: &str) -> Result<StateMachine, Problems> {
     }
 }
 
-fn machine(reader: &mut Reader, object: Object<'_>) -> Option<StateMachine> {
-    reader.known_fields(
-        object.clone(),
-        Holder::named("a state machine"),
-        fields::MACHINE,
-    );
+fn machine(reader: &mut Reader, object: &Object<'_>) -> Option<StateMachine> {
+    reader.known_fields(object, Holder::named("a state machine"), fields::MACHINE);
     match object.fields.get("QueryLanguage").and_then(Value::as_str) {
         Some("JSONata") => reader.machine_is_jsonata = true,
         Some("JSONPath") | None => {}
@@ -80,10 +76,9 @@ fn machine(reader: &mut Reader, object: Object<'_>) -> Option<StateMachine> {
             "write \"JSONata\"",
         ),
     }
-    let version = reader.text(&object, "Version");
-    let timeout_seconds =
-        reader.literal_integer(&object, "TimeoutSeconds", 1..=u64::from(u32::MAX));
-    let flow = reader.flow(&object);
+    let version = reader.text(object, "Version");
+    let timeout_seconds = reader.literal_integer(object, "TimeoutSeconds", 1..=u64::from(u32::MAX));
+    let flow = reader.flow(object);
     if reader.has_jsonpath_states {
         reader.problem(
             if object.fields.contains_key("QueryLanguage") { "QueryLanguage" } else { "" },

@@ -1,4 +1,4 @@
-//! SAM's and CloudFormation's definition substitutions: `${Name}` in a
+//! Definition substitutions of SAM and AWS: `${Name}` in a
 //! definition's text stands for a value of the deployment.
 
 use std::collections::BTreeMap;

@@ -80,6 +80,14 @@ const JSONATA_FUNCTIONS: &[&str] = &[
     "zip",
 ];
 
+/// What a JSON value is, looked at for an expression.
+pub(super) enum Found {
+    NoExpression,
+    /// A problem has been noted.
+    Wrong,
+    Expression(Expression),
+}
+
 /// When in a state's life a field is evaluated: it decides what `$states` holds.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Moment {
@@ -114,7 +122,7 @@ impl Reader {
             let path = member(&path, name);
             match variable_name_problem(name) {
                 Some(problem) => {
-                    self.problem(&path, &format!("{name:?} cannot be a variable"), &problem)
+                    self.problem(&path, &format!("{name:?} cannot be a variable"), &problem);
                 }
                 None => self.note_assigned(name, &path),
             }
@@ -123,30 +131,28 @@ impl Reader {
         Some(Assign(assign))
     }
 
-    /// `None` when the value is no expression, `Some(None)` when it is a wrong one.
-    pub(super) fn expression_in(
-        &mut self,
-        path: &str,
-        value: &Value,
-        moment: Moment,
-    ) -> Option<Option<Expression>> {
-        let text = value.as_str()?;
+    pub(super) fn expression_in(&mut self, path: &str, value: &Value, moment: Moment) -> Found {
+        let Some(text) = value.as_str() else {
+            return Found::NoExpression;
+        };
+        let trimmed = text.trim();
+        if trimmed.len() < text.len() && trimmed.starts_with(OPENING) && trimmed.ends_with(CLOSING)
+        {
+            let advice = format!("remove the space before {OPENING} and after {CLOSING}");
+            self.problem(
+                path,
+                "space around an expression makes it plain text",
+                &advice,
+            );
+            return Found::Wrong;
+        }
         match (text.strip_prefix(OPENING), text.ends_with(CLOSING)) {
             (Some(rest), true) if rest.len() >= CLOSING.len() => {
-                Some(self.expression(path, &rest[..rest.len() - CLOSING.len()], moment))
+                let source = &rest[..rest.len() - CLOSING.len()];
+                self.expression(path, source, moment)
+                    .map_or(Found::Wrong, Found::Expression)
             }
-            (None, false) => {
-                let trimmed = text.trim();
-                if trimmed.starts_with(OPENING) && trimmed.ends_with(CLOSING) {
-                    let advice = format!("remove the space before {OPENING} and after {CLOSING}");
-                    self.problem(
-                        path,
-                        "space around an expression makes it plain text",
-                        &advice,
-                    );
-                }
-                None
-            }
+            (None, false) => Found::NoExpression,
             (opened, _) => {
                 let (has, lacks) = if opened.is_some() {
                     (OPENING, CLOSING)
@@ -159,7 +165,7 @@ impl Reader {
                     &message,
                     &format!("an expression is all of a string: {OPENING} … {CLOSING}"),
                 );
-                Some(None)
+                Found::Wrong
             }
         }
     }
@@ -213,8 +219,10 @@ impl Reader {
     }
 
     fn template(&mut self, path: &str, value: &Value, moment: Moment) -> Template {
-        if let Some(expression) = self.expression_in(path, value, moment) {
-            return expression.map_or(Template::Literal(Value::Null), Template::Expression);
+        match self.expression_in(path, value, moment) {
+            Found::NoExpression => {}
+            Found::Wrong => return Template::Literal(Value::Null),
+            Found::Expression(expression) => return Template::Expression(expression),
         }
         match value {
             Value::Array(items) => {

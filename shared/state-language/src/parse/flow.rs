@@ -80,10 +80,15 @@ impl Reader {
             }
         }
         self.state = outside;
-        self.check_ways(object, start_at.as_deref(), states);
+        let start_at = start_at?;
+        let targets = self.check_targets(object, &start_at, states);
+        // While a state cannot be read, where it leads is not known.
+        if let (Some(targets), true) = (targets, read.len() == states.len()) {
+            self.check_reached(&path, &start_at, &targets, states);
+        }
         Some(Flow {
             comment,
-            start_at: start_at?,
+            start_at,
             states: read,
         })
     }
@@ -108,65 +113,58 @@ impl Reader {
         }
     }
 
-    /// Every target exists, every state can be reached, and the flow can end.
-    fn check_ways(
+    /// Every target exists. Returns where each state leads, unless some lead nowhere.
+    fn check_targets(
         &mut self,
         object: &Object<'_>,
-        start_at: Option<&str>,
+        start_at: &str,
         states: &Map<String, Value>,
-    ) {
-        let Some(flow) = self.flow else { return };
-        let targets = std::mem::take(&mut self.flows[flow].targets);
+    ) -> Option<Vec<Target>> {
+        let targets = std::mem::take(&mut self.flows[self.flow?].targets);
         for target in &targets {
             self.state = Some(target.from.clone());
             self.check_target(&target.to, &target.path, states);
         }
         self.state = None;
-        let Some(start_at) = start_at else { return };
         self.check_target(start_at, &object.member("StartAt"), states);
+        let all_exist = states.contains_key(start_at)
+            && targets.iter().all(|target| states.contains_key(&target.to));
+        all_exist.then_some(targets)
+    }
+
+    /// Every state can be reached, and the flow can end. All targets exist.
+    fn check_reached(
+        &mut self,
+        path: &str,
+        start_at: &str,
+        targets: &[Target],
+        states: &Map<String, Value>,
+    ) {
         let mut reached = BTreeSet::new();
         let mut waiting = vec![start_at];
         while let Some(name) = waiting.pop() {
-            if states.contains_key(name) && reached.insert(name) {
-                waiting.extend(
-                    targets
-                        .iter()
-                        .filter(|target| target.from == name)
-                        .map(|target| target.to.as_str()),
-                );
+            if reached.insert(name) {
+                let leads = targets.iter().filter(|target| target.from == name);
+                waiting.extend(leads.map(|target| target.to.as_str()));
             }
-        }
-        if reached.is_empty() {
-            return;
         }
         for name in states
             .keys()
             .filter(|name| !reached.contains(name.as_str()))
         {
             self.state = Some(name.clone());
-            let path = member(&object.member("States"), name);
-            self.problem(
-                &path,
-                "nothing leads to this state",
-                "name it in a Next, a Default or StartAt, or remove it",
-            );
+            let advice = "name it in a Next, a Default or StartAt, or remove it";
+            self.problem(&member(path, name), "nothing leads to this state", advice);
         }
         self.state = None;
-        let dead_end = targets
+        let Some(flow) = self.flow else { return };
+        if !self.flows[flow]
+            .ends
             .iter()
-            .any(|target| !states.contains_key(&target.to));
-        if !dead_end
-            && !self.flows[flow]
-                .ends
-                .iter()
-                .any(|name| reached.contains(name.as_str()))
+            .any(|name| reached.contains(name.as_str()))
         {
-            let path = object.member("States");
-            self.problem(
-                &path,
-                "no state ends it",
-                "set \"End\": true on the last one, or add a Succeed state",
-            );
+            let advice = "set \"End\": true on the last one, or add a Succeed state";
+            self.problem(path, "no state ends it", advice);
         }
     }
 

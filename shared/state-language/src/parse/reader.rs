@@ -10,7 +10,7 @@ use crate::layout::member;
 use crate::spelling::nearest;
 use crate::{Problem, ValueOrExpression};
 
-use super::expressions::Moment;
+use super::expressions::{Found, Moment};
 
 /// The state of one reading.
 #[derive(Default)]
@@ -103,7 +103,7 @@ impl Reader {
     }
 
     /// Notes every field that is not one of `known`.
-    pub(super) fn known_fields(&mut self, object: Object<'_>, holder: Holder<'_>, known: &[&str]) {
+    pub(super) fn known_fields(&mut self, object: &Object<'_>, holder: Holder<'_>, known: &[&str]) {
         for field in object
             .fields
             .keys()
@@ -229,14 +229,12 @@ impl Reader {
         bounds: RangeInclusive<u64>,
     ) -> Option<u64> {
         let value = object.fields.get(field)?;
-        match value.as_u64().filter(|number| bounds.contains(number)) {
-            Some(number) => Some(number),
-            None => {
-                let expected = format!("an integer from {} to {}", bounds.start(), bounds.end());
-                self.wrong_type(&object.member(field), value, &expected);
-                None
-            }
+        let number = value.as_u64().filter(|number| bounds.contains(number));
+        if number.is_none() {
+            let expected = format!("an integer from {} to {}", bounds.start(), bounds.end());
+            self.wrong_type(&object.member(field), value, &expected);
         }
+        number
     }
 
     /// An optional field that is either an expression or what `read` takes.
@@ -249,8 +247,12 @@ impl Reader {
     ) -> Option<ValueOrExpression<T>> {
         let value = object.fields.get(field)?;
         let path = object.member(field);
-        if let Some(expression) = self.expression_in(&path, value, Moment::Entered) {
-            return expression.map(ValueOrExpression::Expression);
+        match self.expression_in(&path, value, Moment::Entered) {
+            Found::NoExpression => {}
+            Found::Wrong => return None,
+            Found::Expression(expression) => {
+                return Some(ValueOrExpression::Expression(expression));
+            }
         }
         let literal = read(value);
         if literal.is_none() {

@@ -18,7 +18,7 @@ impl Reader {
     pub(super) fn retry(&mut self, object: &Object<'_>) -> Vec<Retrier> {
         self.check_all_is_last(object, "Retry");
         self.list(object, "Retry", |reader, retrier| {
-            reader.known_fields(retrier.clone(), Holder::named("a retrier"), fields::RETRIER);
+            reader.known_fields(&retrier, Holder::named("a retrier"), fields::RETRIER);
             let interval_seconds = reader
                 .count(&retrier, "IntervalSeconds", 1, MAX_COUNT)
                 .unwrap_or(1);
@@ -45,7 +45,7 @@ impl Reader {
     pub(super) fn catch(&mut self, object: &Object<'_>) -> Vec<Catcher> {
         self.check_all_is_last(object, "Catch");
         self.list(object, "Catch", |reader, catcher| {
-            reader.known_fields(catcher.clone(), Holder::named("a catcher"), fields::CATCHER);
+            reader.known_fields(&catcher, Holder::named("a catcher"), fields::CATCHER);
             let comment = reader.text(&catcher, "Comment");
             let error_equals = reader.error_equals(&catcher);
             let next = reader.required_text(&catcher, "Next", "the name of the state that goes on");

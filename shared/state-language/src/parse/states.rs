@@ -42,7 +42,7 @@ impl Reader {
         }
         let known: Vec<&str> = fields::COMMON.iter().chain(*own).copied().collect();
         self.known_fields(
-            object.clone(),
+            object,
             Holder::state(&format!("a {type_name} state")),
             &known,
         );
@@ -137,11 +137,7 @@ impl Reader {
         );
         let choices = choices.map(|_| {
             self.list(object, "Choices", |reader, rule| {
-                reader.known_fields(
-                    rule.clone(),
-                    Holder::named("a choice rule"),
-                    fields::CHOICE_RULE,
-                );
+                reader.known_fields(&rule, Holder::named("a choice rule"), fields::CHOICE_RULE);
                 let comment = reader.text(&rule, "Comment");
                 reader.required(&rule, "Condition", "true, false or an expression {% … %}");
                 let condition =
@@ -243,7 +239,7 @@ impl Reader {
         );
         let branches = branches.map(|_| {
             self.list(object, "Branches", |reader, branch| {
-                reader.known_fields(branch.clone(), Holder::named("a branch"), fields::BRANCH);
+                reader.known_fields(&branch, Holder::named("a branch"), fields::BRANCH);
                 reader.nested_flow(&branch)
             })
         });
@@ -343,7 +339,7 @@ impl Reader {
         };
         let processor = Object { path, fields };
         self.known_fields(
-            processor.clone(),
+            &processor,
             Holder::named("an item processor"),
             fields::ITEM_PROCESSOR,
         );
@@ -366,7 +362,7 @@ impl Reader {
         };
         let object = Object { path, fields };
         self.known_fields(
-            object.clone(),
+            &object,
             Holder::named("a processor configuration"),
             fields::PROCESSOR_CONFIG,
         );
