@@ -79,9 +79,9 @@ impl IdentityConfig {
     pub fn new(issuers: Vec<IssuerConfig>) -> Self {
         Self {
             issuers,
-            leeway: Duration::from_secs(60),
-            jwks_ttl: Duration::from_secs(600),
-            jwks_longest_outage: Duration::from_secs(24 * 3600),
+            leeway: Duration::from_mins(1),
+            jwks_ttl: Duration::from_mins(10),
+            jwks_longest_outage: Duration::from_hours(24),
             jwks_cooldown: Duration::from_secs(30),
             jwks_timeout: Duration::from_secs(3),
         }
@@ -110,14 +110,34 @@ impl IssuerConfig {
 
     /// An Amazon Cognito user pool, whose issuer is
     /// `https://cognito-idp.REGION.amazonaws.com/POOL`: the shape of its access tokens and
-    /// the address of its keys are as its developer guide says.
+    /// the address of its keys are as its developer guide says. Its resource server must be
+    /// called `stepscope`.
     pub fn cognito(issuer: &str, client_ids: Vec<String>) -> Self {
         let uri = format!("{}/.well-known/jwks.json", issuer.trim_end_matches('/'));
         Self {
             audience_claim: AudienceClaim::ClientId,
             access_token_mark: AccessTokenMark::TokenUseClaim,
             algorithms: vec![SigningAlgorithm::Rs256],
+            scope_prefix: Some("stepscope/".to_owned()),
             ..Self::new(issuer, KeySource::JwksUri(uri), client_ids)
+        }
+    }
+
+    /// The one or the other, by the issuer's host: from settings that name an issuer and
+    /// not its kind.
+    pub fn recognise(issuer: &str, jwks_uri: String, audiences: Vec<String>) -> Self {
+        let host = issuer.strip_prefix("https://").unwrap_or_default();
+        let host = host.split('/').next().unwrap_or_default();
+        let is_cognito = host.starts_with("cognito-idp.")
+            && (host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"));
+        let keys = KeySource::JwksUri(jwks_uri);
+        if is_cognito {
+            Self {
+                keys,
+                ..Self::cognito(issuer, audiences)
+            }
+        } else {
+            Self::new(issuer, keys, audiences)
         }
     }
 }

@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    fn check(jwk: Value, usable: bool) {
+    fn check(jwk: &Value, usable: bool) {
         let set = KeySet::from_value(json!({"keys": [jwk]})).unwrap();
         assert_eq!(!set.is_empty(), usable, "{set:?}");
     }
@@ -178,23 +178,23 @@ mod tests {
             jwk[name] = value;
             jwk
         };
-        check(ed25519.clone(), true);
-        check(with("use", json!("sig")), true);
-        check(with("use", json!("enc")), false);
-        check(with("alg", json!("EdDSA")), true);
-        check(with("alg", json!("ES256")), false);
-        check(with("key_ops", json!(["verify"])), true);
-        check(with("key_ops", json!(["encrypt"])), false);
-        check(with("x", json!("AAAA")), false);
-        check(with("crv", json!("X25519")), false);
-        check(json!({"kty": "oct", "k": x, "kid": "a"}), false);
-        check(json!({"kty": "EC", "crv": "P-384", "x": x, "y": x}), false);
+        check(&ed25519, true);
+        check(&with("use", json!("sig")), true);
+        check(&with("use", json!("enc")), false);
+        check(&with("alg", json!("EdDSA")), true);
+        check(&with("alg", json!("ES256")), false);
+        check(&with("key_ops", json!(["verify"])), true);
+        check(&with("key_ops", json!(["encrypt"])), false);
+        check(&with("x", json!("AAAA")), false);
+        check(&with("crv", json!("X25519")), false);
+        check(&json!({"kty": "oct", "k": x, "kid": "a"}), false);
+        check(&json!({"kty": "EC", "crv": "P-384", "x": x, "y": x}), false);
         let rsa = |bytes: usize| json!({"kty": "RSA", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode(vec![0xab; bytes])});
-        check(rsa(256), true);
-        check(rsa(255), false);
-        check(rsa(513), false);
-        check(json!("text"), false);
-        check(json!({}), false);
+        check(&rsa(256), true);
+        check(&rsa(255), false);
+        check(&rsa(513), false);
+        check(&json!("text"), false);
+        check(&json!({}), false);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::scope::Scopes;
 /// The `aud` of the local issuer's tokens.
 pub const LOCAL_AUDIENCE: &str = "stepscope";
 
-const LONGEST_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+const LONGEST_LIFETIME: Duration = Duration::from_hours(365 * 24);
 
 /// A P-256 key in PEM takes 241 bytes.
 const LARGEST_KEY_FILE: u64 = 16 * 1024;
@@ -241,7 +241,8 @@ fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
 fn refuse_exposed(file: &fs::File, path: &Path) -> Result<(), IdentityError> {
     let metadata = file.metadata().map_err(key_file("read", path))?;
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
-    if mode & 0o077 == 0 {
+    let for_others = mode & 0o077;
+    if for_others == 0 {
         Ok(())
     } else {
         Err(IdentityError::ExposedKeyFile {

@@ -279,3 +279,28 @@ async fn a_subject_must_be_printable() {
     }
     check(&claims_with("sub", Value::Null), "ClaimMissing").await;
 }
+
+#[test]
+fn cognito_is_recognised_by_its_host() {
+    let check = |issuer: &str, expected: AudienceClaim| {
+        let keys = "https://keys.example/jwks.json".to_owned();
+        let config = IssuerConfig::recognise(issuer, keys.clone(), vec!["a".to_owned()]);
+        assert_eq!(config.audience_claim, expected, "{issuer}");
+        assert_eq!(config.issuer, issuer);
+        assert!(matches!(config.keys, identity::KeySource::JwksUri(uri) if uri == keys));
+    };
+    let client_id = AudienceClaim::ClientId;
+    check(
+        "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab",
+        client_id,
+    );
+    check("https://issuer.example", AudienceClaim::Aud);
+    check(
+        "https://cognito-idp.evil.example/x.amazonaws.com",
+        AudienceClaim::Aud,
+    );
+    check(
+        "http://cognito-idp.eu-west-1.amazonaws.com/pool",
+        AudienceClaim::Aud,
+    );
+}

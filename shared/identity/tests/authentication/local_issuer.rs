@@ -20,7 +20,7 @@ fn request() -> TokenRequest {
         scopes: [Scope::TracesRead, Scope::WorkflowsRun]
             .into_iter()
             .collect(),
-        lifetime: Duration::from_secs(3600),
+        lifetime: Duration::from_hours(1),
     }
 }
 
@@ -42,7 +42,7 @@ async fn its_tokens_pass_the_authenticator_until_they_expire() {
     assert_eq!(caller.subject, "local");
     assert_eq!(caller.scopes, request().scopes);
     let expires = caller.expires_at;
-    assert_eq!(expires.since(clock.now()), Duration::from_secs(3600));
+    assert_eq!(expires.since(clock.now()), Duration::from_hours(1));
 
     clock.advance(Duration::from_secs(3600 + crate::support::LEEWAY));
     let error = authenticate(&authenticator, token.reveal(), clock.now())
@@ -213,7 +213,7 @@ fn a_request_that_makes_no_sense_is_refused() {
         false,
     );
     check(
-        &|request| request.lifetime = Duration::from_secs(366 * 24 * 3600),
+        &|request| request.lifetime = Duration::from_hours(366 * 24),
         false,
     );
     check(&|request| request.subject = String::new(), false);

@@ -26,9 +26,9 @@ use trace_model::{Clock, Timestamp};
 pub(crate) const ISSUER: &str = "https://issuer.example";
 pub(crate) const AUDIENCE: &str = "stepscope";
 pub(crate) const LEEWAY: u64 = 60;
-pub(crate) const TTL: Duration = Duration::from_secs(600);
+pub(crate) const TTL: Duration = Duration::from_mins(10);
 pub(crate) const COOLDOWN: Duration = Duration::from_secs(30);
-pub(crate) const LONGEST_OUTAGE: Duration = Duration::from_secs(3600);
+pub(crate) const LONGEST_OUTAGE: Duration = Duration::from_hours(1);
 
 /// Any moment will do: the tests own the clock.
 pub(crate) const NOW: u64 = 1_700_000_000;
