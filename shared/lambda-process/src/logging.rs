@@ -1,0 +1,72 @@
+//! Logs: one line per event, as JSON or as text.
+//!
+//! Every value passes through the masking policy first. Control characters, ANSI escapes and
+//! marks that turn the direction of text are written as escapes, so that no value can forge
+//! a line or what a terminal shows.
+
+mod entry;
+mod escape;
+mod layer;
+
+use std::any::Any;
+use std::io;
+use std::panic;
+
+use trace_model::Clock;
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+pub use layer::{LogLayer, layer};
+
+use crate::error::StartError;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object per line on standard output, where Lambda picks it up.
+    Json,
+    /// For a person, on standard error: standard output belongs to the command's result.
+    Text,
+}
+
+/// Starts logging for the whole process, panics included. `filter` is as in `STEPSCOPE_LOG`.
+pub fn init(format: LogFormat, filter: &str, clock: Clock) -> Result<(), StartError> {
+    let filter = EnvFilter::try_new(filter).map_err(|source| StartError::LogFilter {
+        found: filter.to_owned(),
+        source,
+    })?;
+    let writer = match format {
+        LogFormat::Json => BoxMakeWriter::new(io::stdout),
+        LogFormat::Text => BoxMakeWriter::new(io::stderr),
+    };
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(layer(format, clock, writer))
+        .try_init()
+        .map_err(StartError::LoggingStarted)?;
+    log_panics();
+    Ok(())
+}
+
+pub(crate) fn is_filter(text: &str) -> bool {
+    EnvFilter::try_new(text).is_ok()
+}
+
+/// The standard hook would print the panic's message unmasked.
+fn log_panics() {
+    panic::set_hook(Box::new(|information| {
+        if entry::is_masking() {
+            return;
+        }
+        let payload = panic_message(information.payload());
+        let location = information.location().map(ToString::to_string);
+        tracing::error!(panic = payload, location, "a panic");
+    }));
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
+}
