@@ -10,6 +10,10 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+/// Access key id and secret of the local cloud alike: whoever reaches its loopback address may
+/// use it.
+pub const LOCAL_KEY: &str = "local";
+
 /// Four retries at most, backing off with jitter up to two seconds. Adaptive mode is off: its
 /// client-side rate limit would let one throttled tenant slow the others.
 const MOST_ATTEMPTS: u32 = 5;
@@ -35,6 +39,16 @@ pub struct LocalService {
     pub endpoint_url: String,
 }
 
+impl LocalService {
+    /// A service that another process serves on loopback: plain HTTP.
+    pub fn at(endpoint_url: &str) -> Self {
+        Self {
+            http_client: Builder::new().build_http(),
+            endpoint_url: endpoint_url.to_owned(),
+        }
+    }
+}
+
 impl AwsClients {
     /// Region, credentials and endpoints as the AWS SDK finds them (environment, profile,
     /// role); TLS by ring.
@@ -55,7 +69,8 @@ impl AwsClients {
         }
     }
 
-    /// The local cloud: no network, fixed credentials, everything else as on AWS.
+    /// The local cloud: nothing beyond this machine, fixed credentials, everything else as on
+    /// AWS.
     pub fn local(
         region: &str,
         dynamodb: LocalService,
@@ -87,7 +102,7 @@ impl AwsClients {
 }
 
 fn local_config(region: &str, service: LocalService) -> SdkConfig {
-    let credentials = Credentials::from_keys("local", "local", None);
+    let credentials = Credentials::from_keys(LOCAL_KEY, LOCAL_KEY, None);
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))

@@ -13,7 +13,7 @@ mod otlp;
 mod secret;
 mod variables;
 
-pub use aws::{AwsClients, LocalService};
+pub use aws::{AwsClients, LOCAL_KEY, LocalService};
 pub use config::{AllowedAddress, Config, TrustedIssuer};
 pub use error::{ConfigError, StartError};
 pub use http::{http_client, http_client_builder};

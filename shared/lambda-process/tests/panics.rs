@@ -14,4 +14,19 @@ fn logging_starts_once_and_survives_panics() {
 
     let panicked = std::thread::spawn(|| panic!("with a message")).join();
     assert!(panicked.is_err());
+
+    let panicked = std::thread::spawn(|| {
+        let span = tracing::info_span!("work", value = tracing::field::Empty);
+        span.record("value", tracing::field::debug(Hostile));
+    });
+    assert!(panicked.join().is_err(), "no deadlock, and no abort");
+}
+
+/// Panics while it is being logged.
+struct Hostile;
+
+impl std::fmt::Debug for Hostile {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("not to be shown")
+    }
 }

@@ -54,10 +54,13 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        // Before the span is locked: a value's `Debug` may log, or panic, in its turn.
+        let mut recorded = Fields::default();
+        values.record(&mut self.visitor(&mut recorded));
         if let Some(span) = context.span(id)
             && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
         {
-            values.record(&mut self.visitor(fields));
+            fields.extend(&recorded);
         }
     }
 
