@@ -17,6 +17,8 @@ use tokio::runtime::Runtime;
 const TABLE: &str = "traces";
 /// A structure chunk of some spans, compressed.
 const CHUNK_BYTES: usize = 2_000;
+/// As many as DynamoDB takes at once.
+const BATCH: usize = 25;
 
 fn main() {
     divan::main();
@@ -35,21 +37,13 @@ struct Store {
     runtime: Runtime,
     client: Client,
     next: AtomicU64,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Store {
     fn open(feed: Feed, durability: Durability) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let keys = LoopbackCredentials {
-            access_key_id: "local".into(),
-            secret_access_key: "local".into(),
-        };
-        let config = LocalStorageConfig {
-            durability,
-            loopback_credentials: keys,
-        };
-        let storage = LocalStorage::open(folder.path(), config).expect("opens");
+        let storage = open(&folder, durability);
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
             .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
@@ -69,7 +63,7 @@ impl Store {
             runtime,
             client,
             next: AtomicU64::new(0),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -91,6 +85,42 @@ impl Store {
         ]
         .into()
     }
+}
+
+impl Store {
+    fn batch(&self) -> Vec<WriteRequest> {
+        let request = || {
+            let put = PutRequest::builder()
+                .set_item(Some(self.item()))
+                .build()
+                .expect("complete");
+            WriteRequest::builder().put_request(put).build()
+        };
+        (0..BATCH).map(|_| request()).collect()
+    }
+
+    fn close(self) -> TempDir {
+        let Self {
+            runtime,
+            client,
+            folder,
+            ..
+        } = self;
+        drop((client, runtime));
+        folder
+    }
+}
+
+fn open(folder: &TempDir, durability: Durability) -> LocalStorage {
+    let keys = LoopbackCredentials {
+        access_key_id: "local".into(),
+        secret_access_key: "local".into(),
+    };
+    let config = LocalStorageConfig {
+        durability,
+        loopback_credentials: keys,
+    };
+    LocalStorage::open(folder.path(), config).expect("opens")
 }
 
 async fn create_table(client: &Client, feed: Feed) {
@@ -166,27 +196,38 @@ fn batch_write_item_surviving_power_loss(bencher: Bencher<'_, '_>) {
 
 fn batches(bencher: Bencher<'_, '_>, store: &Store) {
     const BATCHES: usize = 20;
-    const BATCH: usize = 25;
     bencher
         .counter(ItemsCount::new(BATCHES * BATCH))
         .bench_local(|| {
             store.runtime.block_on(async {
                 for _ in 0..BATCHES {
-                    let puts = (0..BATCH).map(|_| {
-                        let put = PutRequest::builder()
-                            .set_item(Some(store.item()))
-                            .build()
-                            .expect("complete");
-                        WriteRequest::builder().put_request(put).build()
-                    });
                     store
                         .client
                         .batch_write_item()
-                        .request_items(TABLE, puts.collect())
+                        .request_items(TABLE, store.batch())
                         .send()
                         .await
                         .expect("writes");
                 }
             });
         });
+}
+
+/// A store of some thousand items, opened and closed.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn open_existing(bencher: Bencher<'_, '_>) {
+    let store = Store::open(Feed::NewImage, Durability::ProcessCrash);
+    store.runtime.block_on(async {
+        for _ in 0..200 {
+            store
+                .client
+                .batch_write_item()
+                .request_items(TABLE, store.batch())
+                .send()
+                .await
+                .expect("writes");
+        }
+    });
+    let folder = store.close();
+    bencher.bench_local(|| drop(open(&folder, Durability::ProcessCrash)));
 }

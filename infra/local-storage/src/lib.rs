@@ -10,6 +10,7 @@ mod data_folder;
 mod dynamodb;
 mod error;
 mod in_process;
+mod s3;
 mod worker;
 
 use std::fmt;
@@ -18,13 +19,16 @@ use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use axum::Router;
+use axum::extract::Request;
 use chrono::{DateTime, Utc};
+use tower::ServiceExt;
 
 pub use change_feed::{ChangeFeed, ChangeFilter, ChangeRecord, Consumer, StartingPosition};
 pub use error::LocalStorageError;
 
 use data_folder::DataFolder;
 use dynamodb::EmbeddedDynamoDb;
+use s3::EmbeddedS3;
 
 /// What a write that was acknowledged survives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -64,14 +68,20 @@ pub struct LocalStorageConfig {
 pub struct LocalStorage {
     config: LocalStorageConfig,
     dynamodb: EmbeddedDynamoDb,
+    s3: EmbeddedS3,
 }
 
 impl LocalStorage {
     /// Opens or creates the folder. Blocks for some milliseconds.
     pub fn open(data_folder: &Path, config: LocalStorageConfig) -> Result<Self, LocalStorageError> {
         let folder = Arc::new(DataFolder::open(data_folder)?);
-        let dynamodb = EmbeddedDynamoDb::open(folder, config.durability)?;
-        Ok(Self { config, dynamodb })
+        let dynamodb = EmbeddedDynamoDb::open(Arc::clone(&folder), config.durability)?;
+        let s3 = EmbeddedS3::open(folder, &config.loopback_credentials)?;
+        Ok(Self {
+            config,
+            dynamodb,
+            s3,
+        })
     }
 
     /// Give it to `aws_sdk_dynamodb::config::Builder::http_client`; any region and credentials do.
@@ -83,6 +93,31 @@ impl LocalStorage {
     pub fn dynamodb_router(&self) -> Router {
         self.dynamodb
             .router(&self.config.loopback_credentials.access_key_id)
+    }
+
+    /// Give it to `aws_sdk_s3::config::Builder::http_client`. Requests must be signed with the
+    /// loopback credentials, so that a link presigned by such a client works at [`Self::s3_router`].
+    pub fn s3_http_client(&self) -> SharedHttpClient {
+        self.s3.http_client()
+    }
+
+    /// Serves S3 over HTTP, for `AWS_ENDPOINT_URL_S3` of another process and for presigned links.
+    pub fn s3_router(&self) -> Router {
+        self.s3.router()
+    }
+
+    /// Both services at one endpoint, for `AWS_ENDPOINT_URL`: what names an operation in
+    /// `x-amz-target` is for DynamoDB, all else for S3.
+    pub fn aws_router(&self) -> Router {
+        let (dynamodb, s3) = (self.dynamodb_router(), self.s3_router());
+        Router::new().fallback(move |request: Request| {
+            let service = if request.headers().contains_key("x-amz-target") {
+                &dynamodb
+            } else {
+                &s3
+            };
+            service.clone().oneshot(request)
+        })
     }
 
     /// The stream of what was written to all tables.

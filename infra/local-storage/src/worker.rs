@@ -72,6 +72,21 @@ impl<State: 'static> Worker<State> {
     }
 }
 
+impl<State: 'static> Worker<State> {
+    /// Queues `work` that nobody waits for.
+    pub(crate) fn queue(
+        &self,
+        work: impl FnOnce(&mut State) + Send + 'static,
+    ) -> Result<(), LocalStorageError> {
+        let stopped = || LocalStorageError::ThreadStopped { thread: self.name };
+        self.jobs
+            .as_ref()
+            .ok_or_else(stopped)?
+            .send(Box::new(work))
+            .map_err(|_| stopped())
+    }
+}
+
 impl<State> Drop for Worker<State> {
     /// Waits for what is queued, so that the files are closed once the last handle is gone.
     fn drop(&mut self) {

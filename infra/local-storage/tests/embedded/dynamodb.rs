@@ -20,7 +20,10 @@ async fn an_item_comes_back_as_it_was_put() {
         "run",
         &[
             ("chunk", AttributeValue::B(Blob::new([0, 255, 10, 13]))),
-            ("big", number("12345678901234567890123456789012345678")),
+            (
+                "big",
+                AttributeValue::N("12345678901234567890123456789012345678".into()),
+            ),
             ("ok", AttributeValue::Bool(true)),
             ("none", AttributeValue::Null(true)),
             ("names", AttributeValue::Ss(vec!["a".into(), "b".into()])),
@@ -268,7 +271,7 @@ async fn batch_put(
 async fn a_transaction_is_all_or_nothing() {
     let (_cloud, client) = Cloud::with_table().await;
     put(&client, item("acme#1", "run", &[("revision", number(1))])).await;
-    let transaction = |expected_revision: u32| {
+    let transaction = |expected_revision: i64| {
         let put = Put::builder()
             .table_name(TABLE)
             .set_item(Some(item("acme#1", "chunk#1", &[])))

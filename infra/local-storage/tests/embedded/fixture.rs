@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 pub(crate) const ACCESS_KEY_ID: &str = "local-access-key";
 pub(crate) const SECRET_ACCESS_KEY: &str = "local-secret-key";
 pub(crate) const TABLE: &str = "traces";
+pub(crate) const BUCKET: &str = "content";
 
 /// A data folder of its own, open.
 pub(crate) struct Cloud {
@@ -34,6 +35,33 @@ impl Cloud {
 
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         dynamodb_client(&self.storage)
+    }
+
+    pub(crate) async fn with_bucket() -> (Self, aws_sdk_s3::Client) {
+        let cloud = Self::start();
+        let client = s3_client(&cloud.storage);
+        client.create_bucket().bucket(BUCKET).send().await.unwrap();
+        (cloud, client)
+    }
+
+    /// Every file that holds a body, or part of one that is on its way.
+    pub(crate) fn blob_files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![
+            self.folder.path().join("s3/blobs"),
+            self.folder.path().join("s3/incoming"),
+        ];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.push(path);
+                }
+            }
+        }
+        files
     }
 
     /// What a process finds that starts after this one was killed now: the files as they are,
@@ -78,6 +106,18 @@ pub(crate) fn dynamodb_client(storage: &LocalStorage) -> aws_sdk_dynamodb::Clien
         .http_client(storage.dynamodb_http_client())
         .build();
     aws_sdk_dynamodb::Client::from_conf(config)
+}
+
+pub(crate) fn s3_client(storage: &LocalStorage) -> aws_sdk_s3::Client {
+    aws_sdk_s3::Client::from_conf(s3_config().http_client(storage.s3_http_client()).build())
+}
+
+pub(crate) fn s3_config() -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::Config::builder()
+        .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
+        .region(aws_sdk_s3::config::Region::new("us-east-1"))
+        .credentials_provider(credentials())
+        .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
 }
 
 pub(crate) fn dynamodb_config() -> aws_sdk_dynamodb::config::Builder {
@@ -164,7 +204,7 @@ pub(crate) fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-pub(crate) fn number(value: impl ToString) -> AttributeValue {
+pub(crate) fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
