@@ -10,7 +10,7 @@ use jsonata_core::value::JValue;
 use serde_json::{Map, Value};
 
 use crate::error::{StateError, StateVisit, name};
-use crate::inspection::Read;
+use crate::inspection::{PlainPath, PlainStep, Read};
 use crate::json::{self, NotJson};
 use crate::step_functions::{self, Functions};
 use crate::{Assign, Environment, Expression, Scope, Template, ValueOrExpression};
@@ -225,27 +225,40 @@ impl<'a> Evaluation<'a> {
 
     /// An expression that only walks down objects needs no evaluator.
     fn walk(&self, expression: &Expression) -> Walk<'a> {
-        let Some((variable, mut fields)) = expression.plain_path() else {
+        let Some(PlainPath { variable, steps }) = expression.plain_path() else {
             return Walk::NeedsEvaluator;
         };
-        let mut value = match (variable, fields.split_first()) {
-            ("states", None) => return Walk::NeedsEvaluator,
-            ("states", Some((first, rest))) => {
-                fields = rest;
-                self.states.field(first)
+        let (mut value, steps) = if variable == "states" {
+            match steps.split_first() {
+                Some((PlainStep { field, index: None }, steps)) => {
+                    (self.states.field(field), steps)
+                }
+                _ => return Walk::NeedsEvaluator,
             }
-            _ => match self.scope.get(variable) {
+        } else {
+            match self.scope.get(variable) {
                 // It may still be the name of a function.
                 None => return Walk::NeedsEvaluator,
-                found => found,
-            },
+                found => (found, steps.as_slice()),
+            }
         };
-        for field in fields {
+        for PlainStep { field, index } in steps {
             value = match value {
                 Some(Value::Object(object)) => object.get(field),
                 // JSONata maps over it.
                 Some(Value::Array(_)) => return Walk::NeedsEvaluator,
                 _ => None,
+            };
+            value = match (value, index) {
+                (_, None) => value,
+                (Some(Value::Array(items)), Some(index)) => match items.get(*index) {
+                    // JSONata flattens, or not, by rules that are its own.
+                    Some(Value::Array(_)) => return Walk::NeedsEvaluator,
+                    item => item,
+                },
+                // A value stands for the array that holds it.
+                (single, Some(0)) => single,
+                (_, Some(_)) => None,
             };
         }
         value.map_or(Walk::Undefined, Walk::Value)

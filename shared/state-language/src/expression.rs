@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jsonata_core::ast::AstNode;
 use jsonata_core::parser;
 
-use crate::inspection::{Inspection, plain_path};
+use crate::inspection::{Inspection, PlainPath, plain_path};
 
 /// What opens an expression in a string; nothing may stand before it.
 pub const OPENING: &str = "{%";
@@ -23,7 +23,7 @@ struct Parsed {
     source: String,
     ast: AstNode,
     inspection: Inspection,
-    plain_path: Option<(String, Vec<String>)>,
+    plain_path: Option<PlainPath>,
 }
 
 /// What is wrong with an expression's text.
@@ -69,11 +69,8 @@ impl Expression {
     }
 
     /// The variable and the fields below it, when the expression is no more than that.
-    pub(crate) fn plain_path(&self) -> Option<(&str, &[String])> {
-        self.inner
-            .plain_path
-            .as_ref()
-            .map(|(variable, fields)| (variable.as_str(), fields.as_slice()))
+    pub(crate) fn plain_path(&self) -> Option<&PlainPath> {
+        self.inner.plain_path.as_ref()
     }
 }
 

@@ -243,22 +243,63 @@ impl Inspection {
     }
 }
 
-/// A variable and the fields read from it, when that is all the expression is.
-pub(crate) fn plain_path(ast: &AstNode) -> Option<(String, Vec<String>)> {
+/// A variable and what is read from it field by field, when that is all the expression is.
+#[derive(Debug)]
+pub(crate) struct PlainPath {
+    pub(crate) variable: String,
+    pub(crate) steps: Vec<PlainStep>,
+}
+
+/// `.field` or `.field[index]`.
+#[derive(Debug)]
+pub(crate) struct PlainStep {
+    pub(crate) field: String,
+    pub(crate) index: Option<usize>,
+}
+
+pub(crate) fn plain_path(ast: &AstNode) -> Option<PlainPath> {
     match ast {
-        AstNode::Variable(name) if !name.is_empty() => Some((name.clone(), Vec::new())),
+        AstNode::Variable(name) if !name.is_empty() => Some(PlainPath {
+            variable: name.clone(),
+            steps: Vec::new(),
+        }),
         AstNode::Path { steps } => {
-            let variable = plain_variable(steps)?;
-            let fields: Option<Vec<String>> = steps[1..]
-                .iter()
-                .map(|step| match &step.node {
-                    AstNode::Name(field) if step.stages.is_empty() && !binds(step) => {
-                        Some(field.clone())
-                    }
-                    _ => None,
-                })
-                .collect();
-            Some((variable.to_owned(), fields?))
+            let variable = plain_variable(steps)?.to_owned();
+            let steps: Option<Vec<PlainStep>> = steps[1..].iter().map(plain_step).collect();
+            Some(PlainPath {
+                variable,
+                steps: steps?,
+            })
+        }
+        _ => None,
+    }
+}
+
+fn plain_step(step: &PathStep) -> Option<PlainStep> {
+    let AstNode::Name(field) = &step.node else {
+        return None;
+    };
+    let index = match step.stages.as_slice() {
+        _ if binds(step) => return None,
+        [] => None,
+        [Stage::Filter(predicate)] => Some(literal_index(predicate)?),
+        _ => return None,
+    };
+    Some(PlainStep {
+        field: field.clone(),
+        index,
+    })
+}
+
+fn literal_index(predicate: &AstNode) -> Option<usize> {
+    match predicate {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small integer, checked"
+        )]
+        AstNode::Number(number) if number.fract() == 0.0 && (0.0..1e9).contains(number) => {
+            Some(*number as usize)
         }
         _ => None,
     }

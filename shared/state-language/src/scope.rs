@@ -44,6 +44,15 @@ impl Scope {
         }
     }
 
+    /// The same variables inside another scope: what a stored scope becomes again.
+    #[must_use]
+    pub fn within(self, outer: Arc<Scope>) -> Self {
+        Self {
+            outer: Some(outer),
+            ..self
+        }
+    }
+
     /// The value of a variable, by name without `$`, of this scope or of one outside it.
     pub fn get(&self, name: &str) -> Option<&Value> {
         match self.variables.get(name) {
@@ -118,7 +127,8 @@ impl Scope {
     }
 }
 
-/// A scope as it was stored: what [`Scope::own`] gave. It has no outer scope.
+/// A scope as it was stored: what [`Scope::own`] gave, however much several `Assign` made of it. It has
+/// no outer scope until [`Scope::within`] gives it one.
 impl FromIterator<(String, Value)> for Scope {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(values: I) -> Self {
         let variables = values.into_iter().map(|(name, value)| {
@@ -280,18 +290,21 @@ mod tests {
 
     #[test]
     fn a_stored_scope_comes_back() {
-        let mut scope = Scope::new();
-        scope
-            .assign(
-                VISIT,
-                values(&[("a", json!({"b": [1, 2]})), ("c", json!(null))]),
-            )
-            .unwrap();
-        let stored: Vec<(String, Value)> = scope
+        let outer: Arc<Scope> = Arc::new([("o".to_owned(), json!(true))].into_iter().collect());
+        let mut scope = Scope::nested(Arc::clone(&outer));
+        // Together more than one Assign may set.
+        for name in ["a", "b"] {
+            scope
+                .assign(
+                    VISIT,
+                    values(&[(name, json!("x".repeat(MAX_VARIABLE_BYTES - 2)))]),
+                )
+                .unwrap();
+        }
+        let stored = scope
             .own()
-            .map(|(name, value)| (name.to_owned(), value.clone()))
-            .collect();
-        let restored: Scope = stored.into_iter().collect();
+            .map(|(name, value)| (name.to_owned(), value.clone()));
+        let restored = stored.collect::<Scope>().within(outer);
         assert_eq!(restored.visible(), scope.visible());
     }
 }

@@ -47,9 +47,9 @@ const INVOKE: &str = "arn:aws:states:::lambda:invoke";
 
 fn task(more: &Value) -> Value {
     let mut state = json!({"Type": "Task", "Resource": INVOKE, "End": true});
-    for (field, value) in more.as_object().unwrap() {
+    for (field, value) in more.as_object().expect("an object") {
         if field == "Next" {
-            state.as_object_mut().unwrap().remove("End");
+            state.as_object_mut().expect("an object").remove("End");
         }
         state[field] = value.clone();
     }
@@ -130,7 +130,7 @@ fn a_machine_with_everything_is_read() {
         .as_ref()
         .unwrap()
         .walk("Arguments", &mut |path, _| {
-            expressions.push(path.to_owned())
+            expressions.push(path.to_owned());
         });
     assert_eq!(
         expressions,

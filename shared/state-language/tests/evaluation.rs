@@ -13,7 +13,7 @@ const VISIT: StateVisit<'static> = StateVisit {
 };
 
 fn environment() -> Environment {
-    let now: DateTime<Utc> = "2030-01-31T12:00:00.250Z".parse().unwrap();
+    let now: DateTime<Utc> = "2030-01-31T12:00:00.250Z".parse().expect("RFC 3339");
     Environment {
         now,
         random_seed: [7; 32],
@@ -87,6 +87,10 @@ fn states_and_variables_are_read() {
     check("$states.input.customer.name", &json!("Ada"));
     check("$states.input.orders.price", &json!([2.5, 4]));
     check("$states.input.orders[id = 2].price", &json!(4));
+    check("$states.input.orders[1].price", &json!(4));
+    check("$states.input.orders[0]", &json!({"id": 1, "price": 2.5}));
+    check("$states.input.customer[0].name", &json!("Ada"));
+    check("$states.input.nested[1]", &json!([2, 3]));
     check("$states.result.ok", &json!([1]));
     check(
         "$states.errorOutput.Error & ': ' & $states.errorOutput.Cause",
@@ -153,6 +157,8 @@ fn undefined_functions_and_failures_are_errors_that_say_where() {
         "$states.input.missing",
         "'$states.input.missing' specified for the field 'Output' returned nothing (undefined).",
     );
+    check_fails("$states.input.orders[2].price", "returned nothing");
+    check_fails("$states.input.customer[1].name", "returned nothing");
     check_fails("$states.input.customer.name.deeper", "returned nothing");
     check_fails("$unknown", "returned nothing");
     check_fails("function($x) { $x }", "function");
@@ -331,7 +337,7 @@ fn assign_sees_only_the_old_values() {
 }
 
 fn expression<T>(source: &str) -> ValueOrExpression<T> {
-    ValueOrExpression::Expression(Expression::parse(source).unwrap())
+    ValueOrExpression::Expression(Expression::parse(source).expect(source))
 }
 
 #[test]
@@ -373,7 +379,7 @@ fn fields_hold_to_their_types() {
 
 #[track_caller]
 fn check_type(outcome: Result<String, StateError>, said: &str) {
-    let error = outcome.unwrap_err();
+    let error = outcome.expect_err(said);
     assert_eq!(error.error, "States.QueryEvaluationError");
     assert!(error.cause.contains(said), "{}", error.cause);
 }
