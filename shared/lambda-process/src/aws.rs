@@ -47,6 +47,22 @@ impl LocalService {
             endpoint_url: endpoint_url.to_owned(),
         }
     }
+
+    pub fn dynamodb(self, region: &str) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&local_config(region, self))
+    }
+
+    pub fn s3(self, region: &str) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&local_config(region, self))
+            // The bucket's name goes into the path: there is no DNS to put it in a host.
+            .force_path_style(true)
+            .build();
+        aws_sdk_s3::Client::from_conf(config)
+    }
+
+    pub fn sfn(self, region: &str) -> aws_sdk_sfn::Client {
+        aws_sdk_sfn::Client::new(&local_config(region, self))
+    }
 }
 
 impl AwsClients {
@@ -77,14 +93,10 @@ impl AwsClients {
         s3: LocalService,
         sfn: LocalService,
     ) -> Self {
-        let s3 = aws_sdk_s3::config::Builder::from(&local_config(region, s3))
-            // The bucket's name goes into the path: there is no DNS to put it in a host.
-            .force_path_style(true)
-            .build();
         Self {
-            dynamodb: aws_sdk_dynamodb::Client::new(&local_config(region, dynamodb)),
-            s3: aws_sdk_s3::Client::from_conf(s3),
-            sfn: aws_sdk_sfn::Client::new(&local_config(region, sfn)),
+            dynamodb: dynamodb.dynamodb(region),
+            s3: s3.s3(region),
+            sfn: sfn.sfn(region),
         }
     }
 

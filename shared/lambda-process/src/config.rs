@@ -7,6 +7,7 @@ use url::{Host, Url};
 use crate::error::ConfigError;
 use crate::logging;
 use crate::otlp::OtlpConfig;
+use crate::secret::Secret;
 use crate::variables::{Secrecy, Variable};
 
 /// All settings of a process, checked. What not every function needs is behind a method
@@ -18,6 +19,7 @@ pub struct Config {
     region: Option<String>,
     account_id: Option<String>,
     issuer: Option<TrustedIssuer>,
+    cursor_key: Option<Secret>,
     /// The tenant of runs that name none.
     pub tenant: TenantId,
     /// 1 to 3650.
@@ -79,6 +81,11 @@ impl Config {
             region: environment.checked(Variable::Region, is_region)?,
             account_id: environment.checked(Variable::AccountId, is_account_id)?,
             issuer: trusted_issuer(&environment)?,
+            cursor_key: environment.optional(Variable::CursorKey, |text| {
+                (32..=256)
+                    .contains(&text.len())
+                    .then(|| Secret::new(text.to_owned()))
+            })?,
             tenant: environment.with(Variable::Tenant, |text| TenantId::parse(text).ok())?,
             retention_days: environment.with(Variable::RetentionDays, |text| {
                 whole_number(text).filter(|days| (1..=3650).contains(days))
@@ -114,6 +121,10 @@ impl Config {
 
     pub fn issuer(&self) -> Result<&TrustedIssuer, ConfigError> {
         required(self.issuer.as_ref(), Variable::Issuer)
+    }
+
+    pub fn cursor_key(&self) -> Result<&Secret, ConfigError> {
+        required(self.cursor_key.as_ref(), Variable::CursorKey)
     }
 }
 

@@ -13,6 +13,7 @@ use std::io;
 use std::panic;
 
 use trace_model::Clock;
+use tracing_subscriber::{Layer, Registry};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -32,14 +33,7 @@ pub enum LogFormat {
 
 /// Starts logging for the whole process, panics included. `filter` is as in `STEPSCOPE_LOG`.
 pub fn init(format: LogFormat, filter: &str, clock: Clock) -> Result<(), StartError> {
-    let filter = EnvFilter::try_new(filter).map_err(|source| StartError::LogFilter {
-        found: filter.to_owned(),
-        source,
-    })?;
-    let writer = match format {
-        LogFormat::Json => BoxMakeWriter::new(io::stdout),
-        LogFormat::Text => BoxMakeWriter::new(io::stderr),
-    };
+    let (filter, writer) = (parse_filter(filter)?, writer(format));
     tracing_subscriber::registry()
         .with(filter)
         .with(layer(format, clock, writer))
@@ -47,6 +41,41 @@ pub fn init(format: LogFormat, filter: &str, clock: Clock) -> Result<(), StartEr
         .map_err(StartError::LoggingStarted)?;
     log_panics();
     Ok(())
+}
+
+/// [`init`] with one more layer, whose filter is its own: what it takes in, the log need not
+/// show.
+pub fn init_with<L>(
+    format: LogFormat,
+    filter: &str,
+    clock: Clock,
+    more: L,
+) -> Result<(), StartError>
+where
+    L: Layer<Registry> + Send + Sync,
+{
+    let (filter, writer) = (parse_filter(filter)?, writer(format));
+    tracing_subscriber::registry()
+        .with(more)
+        .with(layer(format, clock, writer).with_filter(filter))
+        .try_init()
+        .map_err(StartError::LoggingStarted)?;
+    log_panics();
+    Ok(())
+}
+
+fn parse_filter(filter: &str) -> Result<EnvFilter, StartError> {
+    EnvFilter::try_new(filter).map_err(|source| StartError::LogFilter {
+        found: filter.to_owned(),
+        source,
+    })
+}
+
+fn writer(format: LogFormat) -> BoxMakeWriter {
+    match format {
+        LogFormat::Json => BoxMakeWriter::new(io::stdout),
+        LogFormat::Text => BoxMakeWriter::new(io::stderr),
+    }
 }
 
 pub(crate) fn is_filter(text: &str) -> bool {

@@ -101,6 +101,10 @@ variables! {
     TenantClaim = "STEPSCOPE_TENANT_CLAIM",
         expected: "a claim's name",
         default: "tenant", Plain;
+    /// Seals the API's cursors; the same in every process that serves the API.
+    CursorKey = "STEPSCOPE_CURSOR_KEY",
+        expected: "32 to 256 random characters",
+        default: "", Secret;
     /// The model that an `llm` node calls when it names none.
     Model = "STEPSCOPE_MODEL",
         expected: "a model's name, such as gpt-4o-mini",
