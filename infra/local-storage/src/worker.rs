@@ -10,6 +10,10 @@ use crate::LocalStorageError;
 
 type Job<State> = Box<dyn FnOnce(&mut State) + Send>;
 
+/// An expression of DynamoDB's longest 4 KB may nest at every character, and the engine reads it
+/// by recursion. Memory that is never touched costs nothing.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
 pub(crate) struct Worker<State> {
     name: &'static str,
     /// `None` only while dropping.
@@ -27,6 +31,7 @@ impl<State: 'static> Worker<State> {
         let (opened, wait_until_open) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
+            .stack_size(STACK_BYTES)
             .spawn(move || match open() {
                 Ok(mut state) => {
                     let _ = opened.send(Ok(()));

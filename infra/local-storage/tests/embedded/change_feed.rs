@@ -363,48 +363,6 @@ async fn an_expired_item_is_removed_by_the_service_and_old_records_go() {
     assert_eq!(reader.next_batch(10, NOW).await.unwrap(), []);
 }
 
-/// Hard case 24: after a kill at any moment, every acknowledged item has its record.
-#[tokio::test]
-async fn items_and_records_agree_after_a_kill_amid_writes() {
-    let (cloud, client) = Cloud::with_table().await;
-    let writer = tokio::spawn(async move {
-        for index in 0..400 {
-            put(&client, item("acme#1", &format!("{index:04}"), &[])).await;
-        }
-    });
-    for _ in 0..5 {
-        let survivor = cloud.killed();
-        let scanned = dynamodb_client(&survivor.storage)
-            .scan()
-            .table_name(TABLE)
-            .send()
-            .await
-            .unwrap();
-        let recorded = consumer(&survivor, "after")
-            .await
-            .next_batch(1_000, NOW)
-            .await
-            .unwrap();
-        let mut items: Vec<String> = scanned
-            .items()
-            .iter()
-            .map(|item| format!("INSERT {}", item["sk"].as_s().unwrap()))
-            .collect();
-        items.sort();
-        assert_eq!(summary(&recorded), items);
-    }
-    writer.await.unwrap();
-    assert_eq!(
-        consumer(&cloud.killed(), "after")
-            .await
-            .next_batch(1_000, NOW)
-            .await
-            .unwrap()
-            .len(),
-        400
-    );
-}
-
 #[tokio::test]
 async fn a_table_made_anew_feeds_again() {
     let (cloud, client) = Cloud::with_table().await;

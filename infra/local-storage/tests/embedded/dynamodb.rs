@@ -147,6 +147,54 @@ async fn errors_carry_dynamodbs_codes_and_words() {
     assert_eq!(unknown.code(), Some("UnknownOperationException"));
 }
 
+/// Hard case 16: depth is refused or answered, and the database lives on.
+#[tokio::test]
+async fn deep_nesting_ends_in_an_error_and_not_in_a_crash() {
+    let (_cloud, client) = Cloud::with_table().await;
+    let nested =
+        |depth: usize| (0..depth).fold(text("core"), |value, _| AttributeValue::L(vec![value]));
+    let deep_value = async |depth| {
+        let item = item("acme#1", "deep", &[("value", nested(depth))]);
+        client
+            .put_item()
+            .table_name(TABLE)
+            .set_item(Some(item))
+            .send()
+            .await
+    };
+    assert!(deep_value(30).await.is_ok());
+    for depth in [33, 200, 1_000] {
+        let refused = deep_value(depth).await.unwrap_err();
+        assert_eq!(
+            refused
+                .raw_response()
+                .map(|answer| answer.status().as_u16()),
+            Some(400),
+            "{depth}"
+        );
+    }
+    let parentheses = format!(
+        "{}attribute_exists(pk){}",
+        "(".repeat(2_000),
+        ")".repeat(2_000)
+    );
+    let refused = client
+        .delete_item()
+        .table_name(TABLE)
+        .set_key(Some(key("acme#1", "absent")))
+        .condition_expression(parentheses)
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refused
+            .raw_response()
+            .map(|answer| answer.status().as_u16()),
+        Some(400)
+    );
+    assert!(get(&client, "acme#1", "deep").await.is_some());
+}
+
 #[tokio::test]
 async fn a_query_pages_in_key_order_and_stays_in_its_partition() {
     let (_cloud, client) = Cloud::with_table().await;
