@@ -111,10 +111,38 @@ fn locate(source: &str, message: &str) -> SyntaxError {
     }
     let rest: String = rest.chars().take(20).collect();
     SyntaxError {
-        message: message.trim_end_matches('.').to_owned(),
+        message: as_written(message),
         position,
         rest,
     }
+}
+
+/// The parser's names of tokens, as they are written.
+fn as_written(message: &str) -> String {
+    const TOKENS: [(&str, &str); 10] = [
+        ("LeftParen", "("),
+        ("RightParen", ")"),
+        ("LeftBrace", "{"),
+        ("RightBrace", "}"),
+        ("LeftBracket", "["),
+        ("RightBracket", "]"),
+        ("Comma", ","),
+        ("Colon", ":"),
+        ("Semicolon", ";"),
+        ("Ampersand", "&"),
+    ];
+    // What it found instead stands at the position, and reads better there.
+    let message = message.strip_prefix("Invalid syntax: ").unwrap_or(message);
+    let message = message.split(", got ").next().unwrap_or(message);
+    let message = match message.split_once("Syntax error: ") {
+        Some((code, _)) => format!("{code}this does not follow on what is before it"),
+        None => message.trim_end_matches('.').to_owned(),
+    };
+    let words = message.split(' ').map(|word| {
+        let written = TOKENS.iter().find(|(name, _)| *name == word);
+        written.map_or_else(|| word.to_owned(), |(_, written)| format!("`{written}`"))
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn near(rest: &str) -> String {
@@ -122,5 +150,36 @@ fn near(rest: &str) -> String {
         ", its end".to_owned()
     } else {
         format!(": {rest}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(source: &str, expected: &str) {
+        assert_eq!(Expression::parse(source).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        check(
+            "1 + (2",
+            "S0203: Expected `)` before end of expression, at character 7, its end",
+        );
+        check("[1 2]", "S0202: Expected `]`, at character 4: 2]");
+        check(
+            "$map([1], function($x { $x })",
+            "S0202: Expected `)`, at character 23: { $x })",
+        );
+        check(
+            "'é' & & 'y'",
+            "S0211: The symbol `&` cannot be used as a unary operator, at character 7: & 'y'",
+        );
+        check(
+            "$states.input.a b",
+            "S0201: this does not follow on what is before it, at character 17: b",
+        );
     }
 }

@@ -3,6 +3,7 @@
 
 mod expressions;
 mod flow;
+mod map;
 mod reader;
 mod retry;
 mod states;
