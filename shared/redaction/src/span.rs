@@ -2,15 +2,33 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use thiserror::Error;
-use trace_model::{ContentBody, ContentLocation, Span, SpanId, TraceId, conventions};
+use trace_model::{
+    AttributeValue, ContentBody, ContentLocation, Span, SpanId, TraceId, conventions,
+};
 
-use crate::{Policy, RedactedText};
-
-/// A span as it was made. It can be masked, and nothing else.
+/// A span as it was made. It can be masked, and nothing else: it has no fields to read, no
+/// `Serialize`, and a `Debug` that shows its ids alone.
 pub struct RawSpan(Span);
 
-/// A span that has been through a policy. Only [`Policy::redact`] makes one, or
-/// [`RedactedSpan::from_stored`] from what was one.
+/// A span that has been through a policy. Only [`Policy::redact`](crate::Policy::redact) makes
+/// one, or [`RedactedSpan::from_stored`] from what was one. Its fields are private, so nothing
+/// else can:
+///
+/// ```compile_fail,E0451
+/// # use trace_model::Span;
+/// fn pass_off(span: Span) -> redaction::RedactedSpan {
+///     redaction::RedactedSpan { span, redactions: Default::default() }
+/// }
+/// ```
+///
+/// This does compile:
+///
+/// ```
+/// # use trace_model::Span;
+/// fn mask(span: Span) -> redaction::RedactedSpan {
+///     redaction::Policy::standard().redact(redaction::RawSpan::from(span))
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RedactedSpan {
     span: Span,
@@ -40,23 +58,17 @@ impl fmt::Debug for RawSpan {
     }
 }
 
-impl Policy {
-    /// Masks everything in the span that a person could have written.
-    pub fn redact(&self, raw: RawSpan) -> RedactedSpan {
-        let mut span = raw.0;
-        span.set(conventions::REDACTION_POLICY, self.name());
-        RedactedSpan {
-            span,
-            redactions: BTreeMap::new(),
-        }
-    }
-
-    pub fn redact_text(&self, text: &str) -> RedactedText {
-        RedactedText::new(text.to_owned(), 0)
+impl RawSpan {
+    pub(crate) fn into_span(self) -> Span {
+        self.0
     }
 }
 
 impl RedactedSpan {
+    pub(crate) const fn new(span: Span, redactions: BTreeMap<String, u64>) -> Self {
+        Self { span, redactions }
+    }
+
     /// Takes back a span from the store, which holds masked spans only: the mark proves it.
     pub fn from_stored(span: Span) -> Result<Self, NotRedacted> {
         if span.text(conventions::REDACTION_POLICY).is_none() {
@@ -65,10 +77,16 @@ impl RedactedSpan {
                 span_id: span.span_id,
             });
         }
-        Ok(Self {
-            span,
-            redactions: BTreeMap::new(),
-        })
+        let redactions = match span.attributes.get(conventions::REDACTIONS) {
+            Some(AttributeValue::Map(counts)) => counts
+                .iter()
+                .filter_map(|(detector, count)| {
+                    Some((detector.clone(), u64::try_from(count.as_i64()?).ok()?))
+                })
+                .collect(),
+            _ => BTreeMap::new(),
+        };
+        Ok(Self { span, redactions })
     }
 
     pub const fn span(&self) -> &Span {
