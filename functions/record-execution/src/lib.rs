@@ -1,16 +1,26 @@
 //! Makes a trace of an execution's history: the run, its states, iterations and attempts.
 //!
-//! [`HistoryRecorder`] is the core, without IO. What happens inside a function is not its
-//! business, and neither are totals; it never changes an execution.
+//! [`HistoryRecorder`] is the core, without IO; [`Recorder`] reads a history and stores what it
+//! tells; [`LiveRecording`] does so while the history grows. What happens inside a function is
+//! not its business, and neither are totals; it never changes an execution.
 
 mod attempt;
+mod error;
 mod failure;
 pub mod flags;
+mod follow;
+mod handler;
+mod live;
 mod parameters;
+mod record;
 mod recorder;
 mod tenant;
 mod tree;
 
+pub use error::RecordError;
+pub use handler::handle;
+pub use live::{LiveRecording, Progress, Telling};
+pub use record::Recorder;
 pub use recorder::{
     ERROR_LOCATION, HistoryRecorder, MAP_LENGTH, MAP_RUN_ARN, REDRIVE_COUNT, ROUND,
     RecorderOptions, RunOutline, STATE_MACHINE_VERSION_ARN,

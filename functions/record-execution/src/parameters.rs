@@ -43,7 +43,7 @@ impl Parameters {
             .iter()
             .find_map(|payload| payload.pointer("/headers/traceparent")?.as_str())
             .map(Traceparent::parse);
-        let tenant = payloads.iter().find_map(|payload| tenant_of(payload));
+        let tenant = payloads.iter().find_map(tenant_of);
         let kept = if remove_tokens(&mut value, token_use) {
             value.to_string()
         } else {
@@ -94,9 +94,13 @@ fn remove_tokens(value: &mut Value, token_use: TokenUse) -> bool {
             }
             removed
         }
-        Value::Array(items) => items.iter_mut().fold(false, |removed, item| {
-            remove_tokens(item, token_use) || removed
-        }),
+        Value::Array(items) => {
+            let mut removed = false;
+            for item in items {
+                removed |= remove_tokens(item, token_use);
+            }
+            removed
+        }
         Value::String(text) => remove_token_in_text(text, token_use),
         _ => false,
     }

@@ -192,7 +192,6 @@ impl HistoryRecorder {
                 self.iteration_ended(event, at, from, IterationEnd::Aborted)
             }
             Type::EvaluationFailed => self.evaluation_failed(event, from),
-            Type::ExecutionStarted => from,
             Type::ExecutionRedriven => self.execution_redriven(event, run, from),
             Type::ExecutionSucceeded
             | Type::ExecutionFailed
@@ -201,7 +200,8 @@ impl HistoryRecorder {
                 self.execution_ended(event, at, run, from);
                 from
             }
-            // A type that came after this program: nothing to show of it, and the chain goes on.
+            // `ExecutionStarted`, whose span is open by now; or a type that came after this
+            // program: nothing to show of it, and the chain goes on.
             _ => from,
         }
     }

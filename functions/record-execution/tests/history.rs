@@ -1,5 +1,7 @@
 //! The spans of recorded histories: right parents, right order, each state and attempt once.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +34,9 @@ async fn every_story_has_its_tree() {
             outline.error
         );
         for notice in recorder.notices() {
-            text.push_str(&format!("notice: {notice}\n"));
+            text += "notice: ";
+            text += notice;
+            text.push('\n');
         }
         text.push_str(&tree(&spans));
         insta::assert_snapshot!(story.as_str(), text);

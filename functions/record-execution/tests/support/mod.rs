@@ -36,8 +36,8 @@ pub(crate) fn stories() -> Vec<String> {
     names.sort();
     assert!(
         names.len() >= 10,
-        "the recorded histories are in {:?}",
-        fixtures()
+        "the recorded histories are in {}",
+        fixtures().display()
     );
     names
 }

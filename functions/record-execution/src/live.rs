@@ -1,0 +1,158 @@
+use std::collections::BTreeMap;
+
+use aws_sdk_sfn::types::HistoryEvent;
+use redaction::{Policy, RawSpan, RedactedSpan};
+use trace_model::{ExecutionArn, Run, RunStatus, Span, SpanId};
+use trace_store::TraceStore;
+
+use crate::{HistoryRecorder, RecordError, RecorderOptions};
+
+/// One execution on its way into the store, as its history grows.
+///
+/// What could not be written is kept and written with the next call. After a restart a new one
+/// is fed the whole history again: what the store has already, it knows.
+#[derive(Debug)]
+pub struct LiveRecording {
+    recorder: HistoryRecorder,
+    store: TraceStore,
+    policy: Policy,
+    /// Spans that wait for being written: the latest telling of each, masked.
+    waiting: BTreeMap<SpanId, RedactedSpan>,
+    telling: Telling,
+    /// The last status that the store was told.
+    stored: Option<RunStatus>,
+}
+
+/// Which revisions of a span are worth writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// Someone may be watching: open spans too.
+    AsItRuns,
+    /// The execution is over: what is open will be finished by a later page of its history.
+    Finished,
+}
+
+/// Where a recording has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing is written yet, because the history does not say yet whose run it is.
+    TenantUnknown,
+    Recorded(RunStatus),
+}
+
+impl LiveRecording {
+    pub fn new(
+        store: TraceStore,
+        policy: Policy,
+        arn: ExecutionArn,
+        options: RecorderOptions,
+    ) -> Self {
+        Self {
+            recorder: HistoryRecorder::new(arn, options),
+            store,
+            policy,
+            waiting: BTreeMap::new(),
+            telling: Telling::AsItRuns,
+            stored: None,
+        }
+    }
+
+    /// Without the open spans, for an execution that is known to be over.
+    #[must_use]
+    pub fn telling(mut self, telling: Telling) -> Self {
+        self.telling = telling;
+        self
+    }
+
+    /// The highest event id seen; the history is to be read on from there. 0 at first.
+    pub const fn last_event_id(&self) -> i64 {
+        self.recorder.last_event_id()
+    }
+
+    pub const fn recorder(&self) -> &HistoryRecorder {
+        &self.recorder
+    }
+
+    /// Takes the next events and writes what they changed: the run, then its spans in one
+    /// chunk, then the run's end. After an error the same events need not come again.
+    pub async fn advance(&mut self, events: &[HistoryEvent]) -> Result<Progress, RecordError> {
+        for span in self.recorder.feed(events) {
+            if self.telling == Telling::AsItRuns || span.end.is_some() {
+                let redacted = self.policy.redact(RawSpan::from(span));
+                self.waiting.insert(redacted.span().span_id, redacted);
+            }
+        }
+        let Some(run) = self.run() else {
+            return Ok(Progress::TenantUnknown);
+        };
+        self.write(&run)
+            .await
+            .map_err(|source| RecordError::Store {
+                arn: self.recorder.execution_arn().clone(),
+                source,
+            })?;
+        Ok(Progress::Recorded(run.status))
+    }
+
+    /// Writes what waits for a tenant to the default one, for when no more events are to come.
+    pub async fn finish(&mut self) -> Result<Progress, RecordError> {
+        self.recorder.decide_tenant();
+        self.advance(&[]).await
+    }
+
+    async fn write(&mut self, run: &Run) -> Result<(), trace_store::StoreError> {
+        if self.stored.is_none() {
+            let mut opened = run.clone();
+            opened.status = RunStatus::Running;
+            opened.finished_at = None;
+            opened.error = None;
+            self.store.open_run(&opened).await?;
+            self.stored = Some(RunStatus::Running);
+        }
+        if !self.waiting.is_empty() {
+            let mut spans: Vec<RedactedSpan> = self.waiting.values().cloned().collect();
+            spans.sort_by_key(|span| order(span.span()));
+            self.store
+                .write_spans(&run.tenant, run.trace_id, spans)
+                .await?;
+            self.waiting.clear();
+        }
+        if run.status.is_over() && self.stored != Some(run.status) {
+            self.store.close_run(run).await?;
+        }
+        self.stored = Some(run.status);
+        Ok(())
+    }
+
+    fn run(&self) -> Option<Run> {
+        let outline = self.recorder.outline()?;
+        let arn = self.recorder.execution_arn();
+        let masked = |text: &str| self.policy.redact_text(text).into_string();
+        Some(Run {
+            tenant: self.recorder.tenant()?.clone(),
+            execution_id: arn.execution_id(),
+            execution_arn: Some(arn.clone()),
+            trace_id: self.recorder.trace_id(),
+            root_span_id: SpanId::of_execution(arn),
+            workflow: arn.workflow().to_owned(),
+            status: outline.status,
+            started_at: outline.started_at,
+            finished_at: outline.finished_at,
+            error: outline.error.as_deref().map(masked),
+            totals: None,
+            redactions: BTreeMap::new(),
+            notices: self
+                .recorder
+                .notices()
+                .iter()
+                .map(|text| masked(text))
+                .collect(),
+            revision: 0,
+            expires_at: None,
+        })
+    }
+}
+
+const fn order(span: &Span) -> (trace_model::Timestamp, SpanId) {
+    (span.start, span.span_id)
+}

@@ -1,0 +1,36 @@
+//! The Lambda function: a batch of execution status changes in, traces stored.
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_process::logging::{self, LogFormat};
+use lambda_process::{AwsClients, Config};
+use lambda_runtime::{LambdaEvent, service_fn};
+use record_execution::{Recorder, handle};
+use redaction::Policy;
+use trace_model::Clock;
+use trace_store::{StoreConfig, TraceStore};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = Config::from_env()?;
+    let clock = Clock::system();
+    logging::init(LogFormat::Json, &config.log_filter, clock.clone())?;
+    let clients = AwsClients::from_env().await;
+    let mut store_config = StoreConfig::new(config.table()?, config.bucket()?);
+    store_config.retention = std::time::Duration::from_hours(24 * u64::from(config.retention_days));
+    let store = TraceStore::new(
+        clients.dynamodb().clone(),
+        clients.s3().clone(),
+        store_config,
+        clock,
+    );
+    let recorder = Recorder::new(
+        clients.sfn().clone(),
+        store,
+        Policy::standard(),
+        config.tenant.clone(),
+    );
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        Ok::<_, lambda_runtime::Error>(handle(&recorder, event.payload).await)
+    }))
+    .await
+}

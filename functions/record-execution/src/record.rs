@@ -1,0 +1,139 @@
+use aws_sdk_sfn::Client;
+use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
+use aws_sdk_sfn::types::ExecutionStatus;
+use redaction::Policy;
+use trace_model::{ExecutionArn, TenantId};
+use trace_store::TraceStore;
+
+use crate::{LiveRecording, Progress, RecordError, RecorderOptions, Telling};
+
+/// The most that `GetExecutionHistory` answers with at once, from its API reference.
+pub(crate) const MOST_EVENTS: i32 = 1_000;
+
+/// A page while an execution is followed: more than a few states in a row make.
+const FEW_EVENTS: i32 = 100;
+
+/// Records executions from their whole history: what a function does with each status change.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    pub(crate) step_functions: Client,
+    store: TraceStore,
+    policy: Policy,
+    default_tenant: TenantId,
+}
+
+impl Recorder {
+    pub const fn new(
+        step_functions: Client,
+        store: TraceStore,
+        policy: Policy,
+        default_tenant: TenantId,
+    ) -> Self {
+        Self {
+            step_functions,
+            store,
+            policy,
+            default_tenant,
+        }
+    }
+
+    /// Reads the execution's history and stores what it tells so far. Safe to repeat, and to
+    /// do at the same time as another: the same history makes the same items.
+    pub async fn record(&self, arn: &ExecutionArn) -> Result<Progress, RecordError> {
+        let execution = self.describe(arn).await?;
+        let is_over = !matches!(
+            execution.status,
+            ExecutionStatus::Running | ExecutionStatus::PendingRedrive
+        );
+        let telling = if is_over {
+            Telling::Finished
+        } else {
+            Telling::AsItRuns
+        };
+        let mut recording = self
+            .live(arn.clone(), Some(execution.state_machine_arn))
+            .telling(telling);
+        let mut progress = Progress::TenantUnknown;
+        let mut pages = self
+            .step_functions
+            .get_execution_history()
+            .execution_arn(arn.as_str())
+            .include_execution_data(true)
+            .max_results(MOST_EVENTS)
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed("GetExecutionHistory", arn, error))?;
+            progress = recording.advance(&page.events).await?;
+        }
+        if is_over && progress == Progress::TenantUnknown {
+            progress = recording.finish().await?;
+        }
+        Ok(progress)
+    }
+
+    /// A recording that is to be fed events as they come.
+    pub fn live(&self, arn: ExecutionArn, state_machine_arn: Option<String>) -> LiveRecording {
+        let options = RecorderOptions {
+            default_tenant: self.default_tenant.clone(),
+            state_machine_arn,
+        };
+        LiveRecording::new(self.store.clone(), self.policy.clone(), arn, options)
+    }
+
+    /// Reads what has come since the recording last looked, newest first until it is known,
+    /// and stores it. Costs one call while the history grows by less than a page.
+    pub async fn follow(&self, recording: &mut LiveRecording) -> Result<Progress, RecordError> {
+        let arn = recording.recorder().execution_arn().clone();
+        let known = recording.last_event_id();
+        let mut pages = self
+            .step_functions
+            .get_execution_history()
+            .execution_arn(arn.as_str())
+            .include_execution_data(true)
+            .reverse_order(true)
+            .max_results(if known == 0 { MOST_EVENTS } else { FEW_EVENTS })
+            .into_paginator()
+            .send();
+        let mut fresh = Vec::new();
+        while let Some(page) = pages.next().await {
+            let events = page
+                .map_err(|error| failed("GetExecutionHistory", &arn, error))?
+                .events;
+            let reached = events.iter().any(|event| event.id <= known + 1);
+            fresh.extend(events.into_iter().filter(|event| event.id > known));
+            if reached {
+                break;
+            }
+        }
+        recording.advance(&fresh).await
+    }
+
+    async fn describe(&self, arn: &ExecutionArn) -> Result<DescribeExecutionOutput, RecordError> {
+        self.step_functions
+            .describe_execution()
+            .execution_arn(arn.as_str())
+            .send()
+            .await
+            .map_err(|error| failed("DescribeExecution", arn, error))
+    }
+}
+
+pub(crate) fn failed<E>(
+    operation: &'static str,
+    arn: &ExecutionArn,
+    error: SdkError<E, aws_sdk_sfn::config::http::HttpResponse>,
+) -> RecordError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    if error.code() == Some("ExecutionDoesNotExist") {
+        return RecordError::NoSuchExecution { arn: arn.clone() };
+    }
+    RecordError::StepFunctions {
+        operation,
+        arn: arn.clone(),
+        source: Box::new(error),
+    }
+}

@@ -1,0 +1,397 @@
+//! Recording into the real store, from recorded histories and from the local engine.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use lambda_process::{AwsClients, LocalService};
+use local_step_functions::{
+    Config, FunctionError, FunctionInvoker, InvocationRequest, LocalStepFunctions, Place,
+};
+use local_storage::{Durability, LocalStorage, LocalStorageConfig, LoopbackCredentials};
+use record_execution::{LiveRecording, Progress, RecordError, Recorder, handle};
+use redaction::Policy;
+use serde_json::{Value, json};
+use support::{arn, client, history, stories, tree};
+use tempfile::TempDir;
+use trace_model::{Clock, ExecutionArn, RunStatus, Span, SpanKind, TenantId, TraceId, conventions};
+use trace_store::{StoreConfig, TraceStore};
+
+struct Cloud {
+    folder: TempDir,
+    storage: LocalStorage,
+    store: TraceStore,
+}
+
+impl Cloud {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = LocalStorage::open(
+            &folder.path().join("storage"),
+            LocalStorageConfig {
+                durability: Durability::ProcessCrash,
+                loopback_credentials: LoopbackCredentials {
+                    access_key_id: "local".to_owned(),
+                    secret_access_key: "local".to_owned(),
+                },
+            },
+        )
+        .unwrap();
+        let clients = Self::clients(&storage, storage.s3_http_client());
+        let store = TraceStore::new(
+            clients.dynamodb().clone(),
+            clients.s3().clone(),
+            StoreConfig::new("stepscope", "stepscope"),
+            Clock::system(),
+        );
+        store.create_table_if_missing().await.unwrap();
+        Self {
+            folder,
+            storage,
+            store,
+        }
+    }
+
+    fn clients(storage: &LocalStorage, step_functions: SharedHttpClient) -> AwsClients {
+        let service = |http_client: SharedHttpClient, name: &str| LocalService {
+            http_client,
+            endpoint_url: format!("http://{name}.local"),
+        };
+        AwsClients::local(
+            "us-east-1",
+            service(storage.dynamodb_http_client(), "dynamodb"),
+            service(storage.s3_http_client(), "s3"),
+            service(step_functions, "states"),
+        )
+    }
+
+    fn recorder(&self, step_functions: aws_sdk_sfn::Client) -> Recorder {
+        Recorder::new(
+            step_functions,
+            self.store.clone(),
+            Policy::standard(),
+            TenantId::default(),
+        )
+    }
+
+    /// What the store has of a trace, as the tree of its spans.
+    async fn stored(&self, arn: &ExecutionArn) -> (trace_model::Run, Vec<Span>) {
+        let tenant = TenantId::parse("acme").unwrap();
+        let trace_id = TraceId::of_execution(arn);
+        let run = self.store.run(&tenant, trace_id).await.unwrap().unwrap();
+        let structure = self.store.read_structure(&tenant, trace_id).await.unwrap();
+        let spans = structure.spans.iter().map(|span| span.span().clone());
+        (run, spans.collect())
+    }
+}
+
+fn shape(spans: &[Span]) -> Vec<(String, Option<String>, bool)> {
+    let name_of = |id| {
+        spans
+            .iter()
+            .find(|span| span.span_id == id)
+            .map(|span| span.name.clone())
+    };
+    let mut shape: Vec<_> = spans
+        .iter()
+        .map(|span| {
+            let parent = span.parent_span_id.and_then(name_of);
+            (span.name.clone(), parent, span.end.is_some())
+        })
+        .collect();
+    shape.sort();
+    shape
+}
+
+#[tokio::test]
+async fn what_is_stored_is_what_the_history_told() {
+    let cloud = Cloud::start().await;
+    // Small pages: states end on a later page than they begin on.
+    for page_size in [5, 1_000] {
+        for story in stories() {
+            let progress = cloud
+                .recorder(client(page_size))
+                .record(&arn(&story))
+                .await
+                .unwrap();
+            let (run, stored) = cloud.stored(&arn(&story)).await;
+            assert_eq!(progress, Progress::Recorded(run.status), "{story}");
+            let options = record_execution::RecorderOptions::default();
+            let mut core = record_execution::HistoryRecorder::new(arn(&story), options);
+            let told = core.feed(&history(&story).await);
+            assert_eq!(shape(&stored), shape(&told), "{story}");
+            let outline = core.outline().unwrap();
+            assert_eq!(run.started_at, outline.started_at, "{story}");
+            assert_eq!(run.finished_at, outline.finished_at, "{story}");
+            assert_eq!(run.error, outline.error, "{story}");
+            assert_eq!(run.notices.len(), core.notices().len(), "{story}");
+        }
+    }
+}
+
+/// Hard case 14: the same history again makes the same items.
+#[tokio::test]
+async fn recording_twice_writes_nothing_new() {
+    let cloud = Cloud::start().await;
+    let recorder = cloud.recorder(client(1_000));
+    let tenant = TenantId::parse("acme").unwrap();
+    let trace_id = TraceId::of_execution(&arn("nested"));
+    recorder.record(&arn("nested")).await.unwrap();
+    let first = cloud.store.read_structure(&tenant, trace_id).await.unwrap();
+    recorder.record(&arn("nested")).await.unwrap();
+    let second = cloud.store.read_structure(&tenant, trace_id).await.unwrap();
+    assert_eq!(first, second);
+}
+
+/// Hard case 24: a recording that is begun anew in the middle ends up the same.
+#[tokio::test]
+async fn a_restarted_recording_goes_on() {
+    for story in ["nested", "parallel-failure", "odd-parameters"] {
+        let cloud = Cloud::start().await;
+        let recorder = cloud.recorder(client(1_000));
+        let events = history(story).await;
+        let mut live: LiveRecording = recorder.live(arn(story), None);
+        for (count, event) in events.iter().enumerate() {
+            live.advance(std::slice::from_ref(event)).await.unwrap();
+            if count % 7 == 6 {
+                live = recorder.live(arn(story), None);
+                live.advance(&events[..=count]).await.unwrap();
+            }
+        }
+        let (run, stored) = cloud.stored(&arn(story)).await;
+        assert!(run.status.is_over());
+        let whole = Cloud::start().await;
+        whole
+            .recorder(client(1_000))
+            .record(&arn(story))
+            .await
+            .unwrap();
+        let (_, expected) = whole.stored(&arn(story)).await;
+        assert_eq!(tree(&stored), tree(&expected), "{story}");
+    }
+}
+
+#[tokio::test]
+async fn an_execution_that_is_not_there_is_an_error_in_words() {
+    let cloud = Cloud::start().await;
+    let error = cloud
+        .recorder(client(10))
+        .record(&arn("never"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, RecordError::NoSuchExecution { .. }),
+        "{error:?}"
+    );
+}
+
+fn message(id: &str, body: &Value) -> Value {
+    json!({
+        "messageId": id,
+        "receiptHandle": "handle",
+        "body": body.to_string(),
+        "attributes": {},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "awsRegion": "us-east-1",
+    })
+}
+
+#[tokio::test]
+async fn only_what_failed_comes_again() {
+    let cloud = Cloud::start().await;
+    let change = |story: &str, status: &str| {
+        json!({"executionArn": arn(story).as_str(), "status": status,
+               "startDate": 1_763_800_000_000_i64, "stopDate": null})
+    };
+    let event: SqsEvent = serde_json::from_value(json!({"Records": [
+        message("good", &change("nested", "SUCCEEDED")),
+        message("again", &change("nested", "RUNNING")),
+        message("gone", &change("never", "FAILED")),
+        message("no-arn", &json!({"executionArn": "x", "status": "FAILED"})),
+        message("nonsense", &json!([1])),
+    ]}))
+    .unwrap();
+    let response = handle(&cloud.recorder(client(1_000)), event).await;
+    let mut failed: Vec<String> = response
+        .batch_item_failures
+        .into_iter()
+        .map(|failure| failure.item_identifier)
+        .collect();
+    failed.sort();
+    assert_eq!(failed, ["gone", "no-arn", "nonsense"]);
+    assert_eq!(
+        cloud.stored(&arn("nested")).await.0.status,
+        RunStatus::Succeeded
+    );
+}
+
+const MACHINE: &str = r#"{
+  "QueryLanguage": "JSONata",
+  "StartAt": "Both",
+  "States": {
+    "Both": {
+      "Type": "Parallel",
+      "Branches": [
+        {"StartAt": "Flaky", "States": {"Flaky": {
+          "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke",
+          "Arguments": {"FunctionName": "flaky", "Payload": {"key": "{% $states.context.State.RetryCount %}",
+            "headers": {"traceparent": "{% '00-' & $hash($states.context.Execution.Id, 'MD5') & '-' & $substring($replace($uuid(), '-', ''), 0, 16) & '-01' %}"}}},
+          "Retry": [{"ErrorEquals": ["Flaky.Error"], "IntervalSeconds": 1, "MaxAttempts": 2}],
+          "End": true}}},
+        {"StartAt": "Each", "States": {"Each": {
+          "Type": "Map", "Items": "{% [1, 2] %}",
+          "ItemProcessor": {"StartAt": "Is it one", "States": {
+            "Is it one": {"Type": "Choice", "Choices": [{"Condition": "{% $states.input = 1 %}", "Next": "One"}], "Default": "Other"},
+            "One": {"Type": "Pass", "End": true},
+            "Other": {"Type": "Pass", "End": true}}},
+          "End": true}}}
+      ],
+      "Next": "Broken"
+    },
+    "Broken": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke",
+      "Arguments": {"FunctionName": "broken", "Payload": {}},
+      "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Sorry"}], "Next": "Sorry"},
+    "Sorry": {"Type": "Pass", "End": true}
+  }
+}"#;
+
+async fn flaky(request: InvocationRequest) -> Result<Value, FunctionError> {
+    if request.payload["key"] == json!(0) {
+        return Err(error("Flaky.Error", "the first time fails"));
+    }
+    Ok(json!({"traceparent": request.payload["headers"]["traceparent"]}))
+}
+
+async fn broken(_: InvocationRequest) -> Result<Value, FunctionError> {
+    Err(error("Broken.Error", "always"))
+}
+
+fn error(error_type: &str, error_message: &str) -> FunctionError {
+    FunctionError {
+        error_type: error_type.to_owned(),
+        error_message: error_message.to_owned(),
+        stack_trace: Vec::new(),
+    }
+}
+
+/// Hard case 19, with the engine that runs on a laptop.
+#[tokio::test]
+async fn a_run_of_the_local_engine_is_followed_as_it_goes() {
+    let cloud = Cloud::start().await;
+    let engine = LocalStepFunctions::start(Config {
+        data: cloud.folder.path().join("engine"),
+        place: Place::default(),
+        clock: Clock::system(),
+        functions: FunctionInvoker::new()
+            .with_function("flaky", flaky)
+            .with_function("broken", broken),
+    })
+    .await
+    .unwrap();
+    let clients = Cloud::clients(&cloud.storage, SharedHttpClient::new(engine.http_client()));
+    let machine = clients
+        .sfn()
+        .create_state_machine()
+        .name("local")
+        .definition(MACHINE)
+        .role_arn("arn:aws:iam::000000000000:role/local")
+        .send()
+        .await
+        .unwrap()
+        .state_machine_arn;
+    let mut growth = engine.subscribe();
+    let execution = clients
+        .sfn()
+        .start_execution()
+        .state_machine_arn(&machine)
+        .name("followed")
+        .input(json!({"stepscope": {"tenant": "acme"}}).to_string())
+        .send()
+        .await
+        .unwrap()
+        .execution_arn;
+    let execution = ExecutionArn::parse(&execution).unwrap();
+    let recorder = cloud.recorder(clients.sfn().clone());
+    let mut recording = recorder.live(execution.clone(), Some(machine));
+    let followed = async {
+        loop {
+            let progress = recorder.follow(&mut recording).await.unwrap();
+            if progress == Progress::Recorded(RunStatus::Succeeded) {
+                break;
+            }
+            growth.recv().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), followed)
+        .await
+        .unwrap();
+
+    let (run, stored) = cloud.stored(&execution).await;
+    assert_eq!(run.status, RunStatus::Succeeded);
+    insta::assert_snapshot!(outline(&stored, &stored[0], 0));
+    let attempts: Vec<&Span> = stored
+        .iter()
+        .filter(|span| span.kind == SpanKind::Attempt)
+        .collect();
+    let sent: Vec<String> = attempts
+        .iter()
+        .map(|span| span.span_id.to_string())
+        .collect();
+    let second = attempts
+        .iter()
+        .find(|span| span.name == "Flaky attempt 2")
+        .unwrap();
+    let tenant = TenantId::parse("acme").unwrap();
+    let read = cloud
+        .store
+        .read_span(&tenant, second.trace_id, second.span_id)
+        .await
+        .unwrap();
+    let output = cloud
+        .store
+        .read_content(
+            &tenant,
+            second.trace_id,
+            &read.unwrap(),
+            conventions::OUTPUT,
+        )
+        .await
+        .unwrap();
+    assert!(
+        output.contains(&second.span_id.to_string()),
+        "{output} {sent:?}"
+    );
+    engine.shutdown().await;
+}
+
+/// Without times, which differ from run to run; siblings by name, then start.
+fn outline(spans: &[Span], span: &Span, depth: usize) -> String {
+    let status = match &span.status {
+        trace_model::Status::Error { message } => message.as_str(),
+        trace_model::Status::Ok => "ok",
+        trace_model::Status::Unset => "unset",
+    };
+    let next = span
+        .text(conventions::WORKFLOW_NEXT)
+        .map_or(String::new(), |next| format!(" → {next}"));
+    let mut text = format!(
+        "{}{} ({}) {status}{next}\n",
+        "  ".repeat(depth),
+        span.name,
+        span.kind.as_str()
+    );
+    let mut children: Vec<&Span> = spans
+        .iter()
+        .filter(|child| child.parent_span_id == Some(span.span_id))
+        .collect();
+    let branch = |span: &Span| span.int(conventions::WORKFLOW_BRANCH);
+    children.sort_by_key(|child| (branch(child), child.start, child.name.clone()));
+    for child in children {
+        text.push_str(&outline(spans, child, depth + 1));
+    }
+    text
+}
