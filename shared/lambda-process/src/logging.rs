@@ -13,11 +13,11 @@ use std::io;
 use std::panic;
 
 use trace_model::Clock;
-use tracing_subscriber::{Layer, Registry};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
 
 pub use layer::{LogLayer, layer};
 
