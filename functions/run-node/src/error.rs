@@ -1,0 +1,190 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use lambda_runtime::Diagnostic;
+use thiserror::Error;
+use tracer::NodeFailure;
+
+/// Why a node failed. [`NodeError::name`] is what a `Catch` or `Retry` matches;
+/// docs/reference/node-errors.md lists them.
+#[derive(Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    #[error("{problem}")]
+    InvalidPayload { problem: String },
+    #[error("there is no node kind {found:?}{}; there are: {}", did_you_mean(*suggestion), kinds.join(", "))]
+    UnknownKind {
+        found: String,
+        suggestion: Option<&'static str>,
+        kinds: Vec<&'static str>,
+    },
+    #[error("{}{problem}", at_field(field))]
+    InvalidParameters { field: String, problem: String },
+    #[error("template {template}{}: {problem}", at_line(*line))]
+    InvalidTemplate {
+        template: String,
+        line: Option<usize>,
+        problem: String,
+    },
+
+    #[error("{model} answered 429: too many requests{}: {answer}", retry_after(retry_after_header.as_ref()))]
+    LlmRateLimited {
+        model: String,
+        /// As the provider wrote it: seconds, or a date.
+        retry_after_header: Option<String>,
+        answer: String,
+    },
+    #[error("{model} did not answer in {after:?}")]
+    LlmTimeout { model: String, after: Duration },
+    #[error("{model} cannot be reached or is overloaded: {problem}")]
+    LlmUnavailable { model: String, problem: String },
+    #[error("{model} refused the credentials: {problem}")]
+    LlmUnauthorized { model: String, problem: String },
+    #[error("{model} refused the request or answered what is not its protocol: {problem}")]
+    LlmProviderError { model: String, problem: String },
+    #[error("the answer of {model} broke off: {problem}")]
+    LlmInterrupted { model: String, problem: String },
+    #[error("{model} withheld its answer: {reason}")]
+    LlmContentFiltered { model: String, reason: String },
+    #[error("the answer of {model} does not fit the schema: {problem}")]
+    LlmInvalidOutput { model: String, problem: String },
+    #[error("{model} is at {refused}")]
+    LlmAddressRefused {
+        model: String,
+        refused: AddressRefused,
+    },
+
+    #[error("{method} {url} answered {status}: {body}")]
+    HttpStatus {
+        method: String,
+        url: String,
+        status: u16,
+        body: String,
+    },
+    #[error("{method} {url} did not end in {after:?}")]
+    HttpTimeout {
+        method: String,
+        url: String,
+        after: Duration,
+    },
+    #[error("{url} is at {refused}")]
+    HttpAddressRefused {
+        url: String,
+        refused: AddressRefused,
+    },
+    #[error(
+        "{method} {url} answered more than {limit} bytes; raise max_response_bytes if that is right"
+    )]
+    HttpResponseTooLarge {
+        method: String,
+        url: String,
+        limit: u64,
+    },
+    #[error("{method} {url}: {problem}")]
+    HttpConnectionFailed {
+        method: String,
+        url: String,
+        problem: String,
+    },
+}
+
+/// An address that a workflow's author has no business with.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{address}, {reason}: refused. Whoever runs Stepscope may allow host:port")]
+pub struct AddressRefused {
+    pub address: IpAddr,
+    pub reason: &'static str,
+}
+
+impl NodeError {
+    /// Stable: a state machine matches it.
+    pub fn name(&self) -> String {
+        let name = match self {
+            Self::InvalidPayload { .. } => "Node.InvalidPayload",
+            Self::UnknownKind { .. } => "Node.UnknownKind",
+            Self::InvalidParameters { .. } => "Node.InvalidParameters",
+            Self::InvalidTemplate { .. } => "Node.InvalidTemplate",
+            Self::LlmRateLimited { .. } => "Llm.RateLimited",
+            Self::LlmTimeout { .. } => "Llm.Timeout",
+            Self::LlmUnavailable { .. } => "Llm.Unavailable",
+            Self::LlmUnauthorized { .. } => "Llm.Unauthorized",
+            Self::LlmProviderError { .. } => "Llm.ProviderError",
+            Self::LlmInterrupted { .. } => "Llm.Interrupted",
+            Self::LlmContentFiltered { .. } => "Llm.ContentFiltered",
+            Self::LlmInvalidOutput { .. } => "Llm.InvalidOutput",
+            Self::LlmAddressRefused { .. } => "Llm.AddressRefused",
+            Self::HttpStatus { status, .. } => return format!("Http.Status{status}"),
+            Self::HttpTimeout { .. } => "Http.Timeout",
+            Self::HttpAddressRefused { .. } => "Http.AddressRefused",
+            Self::HttpResponseTooLarge { .. } => "Http.ResponseTooLarge",
+            Self::HttpConnectionFailed { .. } => "Http.ConnectionFailed",
+        };
+        name.to_owned()
+    }
+
+    pub(crate) fn parameter(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::InvalidParameters {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// The name alone: `lambda_runtime` logs a handler's error so, and the words may hold what a
+/// log must not.
+impl fmt::Debug for NodeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name())
+    }
+}
+
+impl NodeFailure for NodeError {
+    fn error_type(&self) -> String {
+        self.name()
+    }
+
+    fn message(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl From<NodeError> for Diagnostic {
+    fn from(error: NodeError) -> Self {
+        Self {
+            error_type: error.name(),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+pub(crate) fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
+}
+
+fn at_field(field: &str) -> String {
+    if field.is_empty() || field == "." {
+        "parameters: ".to_owned()
+    } else {
+        format!("parameters.{field}: ")
+    }
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(", line {line}"))
+}
+
+fn retry_after(header: Option<&String>) -> String {
+    header.map_or_else(String::new, |value| format!(" (retry after {value})"))
+}
+
+/// The beginning of a body, for a message: what is left out says so.
+pub(crate) fn excerpt(body: &str) -> String {
+    const LONGEST: usize = 500;
+    let body = body.trim();
+    match body.char_indices().nth(LONGEST) {
+        None if body.is_empty() => "(an empty body)".to_owned(),
+        None => body.to_owned(),
+        Some((end, _)) => format!("{}… ({} bytes in all)", &body[..end], body.len()),
+    }
+}
