@@ -188,33 +188,11 @@ async fn an_execution_that_is_not_there_is_an_error_in_words() {
     );
 }
 
-fn message(id: &str, body: &Value) -> Value {
-    json!({
-        "messageId": id,
-        "receiptHandle": "handle",
-        "body": body.to_string(),
-        "attributes": {},
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "awsRegion": "us-east-1",
-    })
-}
-
 #[tokio::test]
 async fn only_what_failed_comes_again() {
     let cloud = Cloud::start().await;
-    let change = |story: &str, status: &str| {
-        json!({"executionArn": arn(story).as_str(), "status": status,
-               "startDate": 1_763_800_000_000_i64, "stopDate": null})
-    };
-    let event: SqsEvent = serde_json::from_value(json!({"Records": [
-        message("good", &change("nested", "SUCCEEDED")),
-        message("again", &change("nested", "RUNNING")),
-        message("gone", &change("never", "FAILED")),
-        message("no-arn", &json!({"executionArn": "x", "status": "FAILED"})),
-        message("nonsense", &json!([1])),
-    ]}))
-    .unwrap();
+    let file = support::fixtures().join("invocations/status-changes.json");
+    let event: SqsEvent = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let response = handle(&cloud.recorder(client(1_000)), event).await;
     let mut failed: Vec<String> = response
         .batch_item_failures
@@ -332,7 +310,11 @@ async fn a_run_of_the_local_engine_is_followed_as_it_goes() {
 
     let (run, stored) = cloud.stored(&execution).await;
     assert_eq!(run.status, RunStatus::Succeeded);
-    insta::assert_snapshot!(outline(&stored, &stored[0], 0));
+    let root = stored
+        .iter()
+        .find(|span| span.parent_span_id.is_none())
+        .unwrap();
+    insta::assert_snapshot!(outline(&stored, root, 0));
     let attempts: Vec<&Span> = stored
         .iter()
         .filter(|span| span.kind == SpanKind::Attempt)

@@ -1,1 +1,21 @@
-//! Charter to come.
+//! The authorized HTTP API over traces and workflows: the one owner of the wire JSON and of
+//! its OpenAPI document.
+//!
+//! Stores nothing, masks nothing (what it reads was masked before it was stored), and has no
+//! session: every request is judged by its token alone.
+
+mod caller;
+mod conditional;
+mod cursor;
+mod document;
+mod observe;
+mod parameters;
+mod problem;
+mod router;
+mod routes;
+mod state;
+mod wire;
+
+pub use cursor::CursorKey;
+pub use router::{app, openapi};
+pub use state::{ApiConfig, ApiState};

@@ -1,0 +1,10 @@
+//! The router without a socket, over the real stores, engine and tokens of the local cloud.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod authorization;
+mod document;
+mod executions;
+mod requests;
+mod support;
+mod trace;
+mod workflows;
