@@ -1,0 +1,307 @@
+//! Operations on state machines.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use state_language::StateMachine;
+
+use super::{page_size, set_next_token};
+use crate::arn::{check_name, machine_name};
+use crate::capabilities::unserved;
+use crate::engine::Request;
+use crate::history::epoch_seconds;
+use crate::store::{Machine, Revision};
+use crate::{AwsError, LocalStepFunctions};
+
+/// Configuration that is kept and described, and has no effect here.
+const SETTINGS: [&str; 3] = [
+    "loggingConfiguration",
+    "tracingConfiguration",
+    "encryptionConfiguration",
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CreateStateMachine {
+    name: String,
+    definition: String,
+    role_arn: Option<String>,
+    #[serde(rename = "type")]
+    machine_type: Option<String>,
+    #[serde(default)]
+    tags: Vec<Tag>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UpdateStateMachine {
+    state_machine_arn: String,
+    definition: Option<String>,
+    role_arn: Option<String>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StateMachineArn {
+    state_machine_arn: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListStateMachines {
+    max_results: Option<usize>,
+    next_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ValidateStateMachineDefinition {
+    definition: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TagResource {
+    resource_arn: String,
+    tags: Vec<Tag>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UntagResource {
+    resource_arn: String,
+    tag_keys: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListTagsForResource {
+    resource_arn: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Tag {
+    key: String,
+    #[serde(default)]
+    value: String,
+}
+
+impl LocalStepFunctions {
+    pub(super) async fn create_state_machine(
+        &self,
+        request: CreateStateMachine,
+    ) -> Result<Value, AwsError> {
+        check_name(&request.name)?;
+        if request
+            .machine_type
+            .as_deref()
+            .is_some_and(|named| named != "STANDARD")
+        {
+            return Err(AwsError::new(
+                "StateMachineTypeNotSupported",
+                "State Machine Type is not supported: only STANDARD runs locally",
+            ));
+        }
+        let machine = checked(&request.definition)?;
+        let account = &self.place.account;
+        let role_arn = request
+            .role_arn
+            .unwrap_or_else(|| format!("arn:aws:iam::{account}:role/local"));
+        self.request(Request::CreateStateMachine {
+            name: request.name,
+            definition: request.definition,
+            machine,
+            role_arn,
+            tags: tags_object(request.tags),
+            settings: settings_of(request.rest),
+        })
+        .await
+    }
+
+    pub(super) async fn update_state_machine(
+        &self,
+        request: UpdateStateMachine,
+    ) -> Result<Value, AwsError> {
+        let definition = match request.definition {
+            Some(text) => {
+                let machine = checked(&text)?;
+                Some((text, machine))
+            }
+            None => None,
+        };
+        let settings = settings_of(request.rest);
+        let is_empty = settings.as_object().is_none_or(Map::is_empty);
+        if definition.is_none() && request.role_arn.is_none() && is_empty {
+            return Err(AwsError::new(
+                "MissingRequiredParameter",
+                "Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration must be specified",
+            ));
+        }
+        self.request(Request::UpdateStateMachine {
+            name: machine_name(&request.state_machine_arn)?.to_owned(),
+            definition,
+            role_arn: request.role_arn,
+            settings,
+        })
+        .await
+    }
+
+    pub(super) async fn delete_state_machine(
+        &self,
+        request: StateMachineArn,
+    ) -> Result<Value, AwsError> {
+        let name = machine_name(&request.state_machine_arn)?.to_owned();
+        self.request(Request::DeleteStateMachine { name }).await
+    }
+
+    pub(super) async fn describe_state_machine(
+        &self,
+        request: StateMachineArn,
+    ) -> Result<Value, AwsError> {
+        let arn = request.state_machine_arn;
+        let machine = self.read_machine(&arn).await?;
+        let machine = machine.ok_or_else(|| AwsError::no_state_machine(&arn))?;
+        let mut answer = describe(&arn, &machine.revision);
+        answer["status"] = json!("ACTIVE");
+        answer["type"] = json!("STANDARD");
+        answer["creationDate"] = epoch_seconds(machine.created);
+        Ok(answer)
+    }
+
+    pub(super) async fn list_state_machines(
+        &self,
+        request: ListStateMachines,
+    ) -> Result<Value, AwsError> {
+        let limit = page_size(request.max_results)?;
+        let after = request.next_token.unwrap_or_default();
+        let mut machines = self
+            .reader
+            .run(move |reading| reading.machines(&after, limit + 1))
+            .await?;
+        let has_more = machines.len() > limit;
+        machines.truncate(limit);
+        let last = machines.last().map(|machine| machine.name.clone());
+        let listed = machines.iter().map(|machine| {
+            json!({
+                "stateMachineArn": self.place.state_machine_arn(&machine.name),
+                "name": machine.name,
+                "type": "STANDARD",
+                "creationDate": epoch_seconds(machine.created),
+            })
+        });
+        let mut answer = json!({"stateMachines": listed.collect::<Vec<_>>()});
+        set_next_token(&mut answer, last.filter(|_| has_more));
+        Ok(answer)
+    }
+
+    pub(super) async fn tag_resource(&self, request: TagResource) -> Result<Value, AwsError> {
+        let name = machine_name(&request.resource_arn)?.to_owned();
+        let tags = tags_object(request.tags);
+        self.request(Request::TagResource { name, tags }).await
+    }
+
+    pub(super) async fn untag_resource(&self, request: UntagResource) -> Result<Value, AwsError> {
+        let name = machine_name(&request.resource_arn)?.to_owned();
+        let keys = request.tag_keys;
+        self.request(Request::UntagResource { name, keys }).await
+    }
+
+    pub(super) async fn list_tags_for_resource(
+        &self,
+        request: ListTagsForResource,
+    ) -> Result<Value, AwsError> {
+        let arn = request.resource_arn;
+        let machine = self.read_machine(&arn).await?.ok_or_else(|| {
+            AwsError::new("ResourceNotFound", format!("Resource not found: '{arn}'"))
+        })?;
+        let tags = machine.tags.as_object().into_iter().flatten();
+        let tags = tags.map(|(key, value)| json!({"key": key, "value": value}));
+        Ok(json!({"tags": tags.collect::<Vec<_>>()}))
+    }
+
+    async fn read_machine(&self, arn: &str) -> Result<Option<Machine>, AwsError> {
+        let name = machine_name(arn)?.to_owned();
+        if self.place.state_machine_arn(&name) != arn {
+            return Ok(None);
+        }
+        Ok(self
+            .reader
+            .run(move |reading| reading.machine(&name))
+            .await?)
+    }
+}
+
+/// What `DescribeStateMachine` and `DescribeStateMachineForExecution` have in common.
+pub(super) fn describe(arn: &str, revision: &Revision) -> Value {
+    let mut answer = json!({
+        "stateMachineArn": arn,
+        "name": revision.machine,
+        "definition": revision.definition,
+        "roleArn": revision.role_arn,
+        "revisionId": revision.uuid,
+        "loggingConfiguration": {"level": "OFF", "includeExecutionData": false},
+        "tracingConfiguration": {"enabled": false},
+        "encryptionConfiguration": {"type": "AWS_OWNED_KEY"},
+    });
+    if let (Some(answer), Some(settings)) = (answer.as_object_mut(), revision.settings.as_object())
+    {
+        answer.extend(settings.clone());
+    }
+    answer
+}
+
+/// Every problem of a definition with its place, without making anything of it.
+pub(super) fn validate_state_machine_definition(request: &ValidateStateMachineDefinition) -> Value {
+    let diagnostics: Vec<Value> = match state_language::parse(&request.definition) {
+        Ok(machine) => unserved(&machine)
+            .into_iter()
+            .map(|message| {
+                json!({"severity": "ERROR", "code": "UNSUPPORTED_LOCALLY", "message": message})
+            })
+            .collect(),
+        Err(problems) => problems
+            .iter()
+            .map(|problem| {
+                json!({
+                    "severity": "ERROR",
+                    "code": "SCHEMA_VALIDATION_FAILED",
+                    "message": problem.to_string(),
+                    "location": format!("/{}", problem.path.replace('.', "/")),
+                })
+            })
+            .collect(),
+    };
+    let result = if diagnostics.is_empty() { "OK" } else { "FAIL" };
+    json!({"result": result, "diagnostics": diagnostics, "truncated": false})
+}
+
+fn checked(definition: &str) -> Result<Arc<StateMachine>, AwsError> {
+    let refused = |problem: &str| {
+        AwsError::new(
+            "InvalidDefinition",
+            format!("Invalid State Machine Definition: '{problem}'"),
+        )
+    };
+    let machine = state_language::parse(definition)
+        .map_err(|problems| refused(&format!("SCHEMA_VALIDATION_FAILED: {problems}")))?;
+    let unserved = unserved(&machine);
+    if !unserved.is_empty() {
+        return Err(refused(&unserved.join("; ")));
+    }
+    Ok(Arc::new(machine))
+}
+
+fn tags_object(tags: Vec<Tag>) -> Value {
+    tags.into_iter()
+        .map(|Tag { key, value }| (key, Value::String(value)))
+        .collect()
+}
+
+fn settings_of(mut request: Map<String, Value>) -> Value {
+    request.retain(|key, value| SETTINGS.contains(&key.as_str()) && !value.is_null());
+    Value::Object(request)
+}

@@ -1,0 +1,380 @@
+//! Executions: found again at the start, started, signalled, ended.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use state_language::StateMachine;
+use trace_model::Clock;
+
+use super::{Batch, Core};
+use crate::engine::Growth;
+use crate::history::{EventType, HistoryEvent, epoch_seconds};
+use crate::interpreter::{
+    self, Activity, Call, Command, Doing, ErrorAndCause, ExecutionInfo, InState, Outcome, Run,
+    Signal, Step, Taken, World,
+};
+use crate::invoke;
+use crate::store::{Execution, Reader, RowId, StoredRun, Write, Writer};
+use crate::{AwsError, Error, Place};
+
+impl Core {
+    /// What the last process left, ready to go on.
+    pub(in crate::engine) fn recover(
+        writer: Writer,
+        reader: Reader,
+        place: Arc<Place>,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let (machines, running, (last_execution, last_revision)) =
+            reader.run_blocking(|reading| {
+                let machines = reading.machines("", usize::MAX >> 1)?;
+                Ok((machines, reading.running()?, reading.last_row_ids()?))
+            })?;
+        let machines = machines
+            .into_iter()
+            .map(|machine| (machine.name.clone(), machine));
+        let mut core = Self {
+            writer,
+            reader,
+            place,
+            clock,
+            machines: machines.collect(),
+            definitions: HashMap::new(),
+            runs: HashMap::new(),
+            runs_by_arn: HashMap::new(),
+            timers: BinaryHeap::new(),
+            pending: Vec::new(),
+            last_execution,
+            last_revision,
+        };
+        for stored in running {
+            core.resume(stored)?;
+        }
+        Ok(core)
+    }
+
+    fn resume(&mut self, stored: StoredRun) -> Result<(), Error> {
+        let StoredRun {
+            execution,
+            revision,
+            frames,
+        } = stored;
+        let id = execution.id;
+        let machine = match self.definition(revision.id, &revision.definition) {
+            Ok(machine) => machine,
+            Err(problem) => {
+                tracing::error!(execution = execution.arn, problem, "cannot go on");
+                return self.give_up(&execution, &problem);
+            }
+        };
+        let input = serde_json::from_str(&execution.input).map_err(|source| Error::Stored {
+            what: "input",
+            execution: execution.arn.clone(),
+            source,
+        })?;
+        let info = ExecutionInfo {
+            machine_arn: self.place.state_machine_arn(&execution.machine),
+            arn: execution.arn,
+            name: execution.name,
+            machine_name: execution.machine,
+            role_arn: revision.role_arn,
+            input_text: execution.input,
+            input,
+            started_at: execution.started,
+        };
+        let (last_event_id, next_frame_id) = (execution.last_event_id, execution.next_frame_id);
+        let run = Run::resumed(info, machine, last_event_id, next_frame_id, frames);
+        for timer in interpreter::pending_timers(&run) {
+            self.timers.push(Reverse((timer, id)));
+        }
+        for (&frame, contents) in &run.frames {
+            if let Activity::InState(InState {
+                doing: Doing::Task(attempt),
+                ..
+            }) = &contents.activity
+                && attempt.call == Call::UnderWay
+            {
+                let reason = invoke::failure(
+                    "Lambda.Unknown",
+                    "The process that was calling the function stopped; whether the function ended is unknown.",
+                );
+                let generation = contents.generation;
+                let result = Err(reason);
+                self.pending.push((
+                    id,
+                    Signal::CallEnded {
+                        frame,
+                        generation,
+                        result,
+                    },
+                ));
+            }
+        }
+        if !run.ready.is_empty() {
+            self.pending.push((id, Signal::Continue));
+        }
+        self.runs_by_arn.insert(run.info.arn.as_str().into(), id);
+        self.runs.insert(id, run);
+        Ok(())
+    }
+
+    /// Ends a run whose definition can no longer be read.
+    fn give_up(&mut self, execution: &Execution, problem: &str) -> Result<(), Error> {
+        let reason = invoke::failure("States.Runtime", problem);
+        let event = HistoryEvent {
+            id: execution.last_event_id + 1,
+            previous_event_id: execution.last_event_id,
+            timestamp: self.clock.now(),
+            event_type: EventType::ExecutionFailed,
+            details: json!({"error": reason.error, "cause": reason.cause}),
+        };
+        let stopped = event.timestamp;
+        self.commit(&[
+            Write::Progress {
+                execution: execution.id,
+                last_event_id: event.id,
+                next_frame_id: execution.next_frame_id,
+            },
+            Write::Event {
+                execution: execution.id,
+                event,
+            },
+            ended(execution.id, &Outcome::Failed(reason), stopped),
+            Write::DeleteFrames {
+                execution: execution.id,
+            },
+        ])
+    }
+
+    fn definition(&mut self, revision: RowId, text: &str) -> Result<Arc<StateMachine>, String> {
+        if let Some(known) = self.definitions.get(&revision) {
+            return Ok(Arc::clone(known));
+        }
+        let parsed = state_language::parse(text).map_err(|problems| {
+            format!("the definition no longer passes the checks: {problems}")
+        })?;
+        let parsed = Arc::new(parsed);
+        self.definitions.insert(revision, Arc::clone(&parsed));
+        Ok(parsed)
+    }
+
+    pub(super) fn start_execution(
+        &mut self,
+        machine: &str,
+        name: Option<String>,
+        input_text: String,
+        input: Value,
+        batch: &mut Batch,
+    ) -> Result<Value, AwsError> {
+        let machine = self.machine(machine)?.clone();
+        let is_named = name.is_some();
+        let name = name.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let arn = self.place.execution_arn(&machine.name, &name);
+        if is_named && let Some(answer) = self.same_name(&arn, &input_text, batch)? {
+            return Ok(answer);
+        }
+        let definition = self
+            .definition(machine.revision.id, &machine.revision.definition)
+            .map_err(|problem| AwsError::new("InvalidDefinition", problem))?;
+        let info = ExecutionInfo {
+            arn: arn.clone(),
+            name: name.clone(),
+            machine_arn: self.place.state_machine_arn(&machine.name),
+            machine_name: machine.name.clone(),
+            role_arn: machine.revision.role_arn,
+            input_text: input_text.clone(),
+            input,
+            started_at: batch.now,
+        };
+        self.last_execution += 1;
+        let id = self.last_execution;
+        batch.writes.push(Write::StartExecution(Execution {
+            id,
+            arn: arn.clone(),
+            name,
+            machine: machine.name,
+            revision: machine.revision.id,
+            status: Outcome::Running.status().to_owned(),
+            input: input_text,
+            output: None,
+            error: None,
+            cause: None,
+            started: batch.now,
+            stopped: None,
+            last_event_id: 0,
+            next_frame_id: 0,
+        }));
+        let shared: Arc<str> = arn.as_str().into();
+        batch.started.insert(Arc::clone(&shared), batch.now);
+        self.runs_by_arn.insert(shared, id);
+        self.runs.insert(id, Run::new(info, definition));
+        self.signal(id, Signal::Start, batch);
+        Ok(json!({"executionArn": arn, "startDate": epoch_seconds(batch.now)}))
+    }
+
+    /// The execution that has the name already: the same start again while it runs, else refused.
+    fn same_name(
+        &self,
+        arn: &str,
+        input_text: &str,
+        batch: &Batch,
+    ) -> Result<Option<Value>, AwsError> {
+        if let Some(run) = self.runs_by_arn.get(arn).and_then(|id| self.runs.get(id))
+            && run.info.input_text == input_text
+        {
+            let started = epoch_seconds(run.info.started_at);
+            return Ok(Some(json!({"executionArn": arn, "startDate": started})));
+        }
+        let is_taken = self.runs_by_arn.contains_key(arn)
+            || batch.started.contains_key(arn)
+            || self
+                .reader
+                .run_blocking(|reading| reading.execution(arn))?
+                .is_some();
+        if is_taken {
+            return Err(AwsError::new(
+                "ExecutionAlreadyExists",
+                format!("Execution Already Exists: '{arn}'"),
+            ));
+        }
+        Ok(None)
+    }
+
+    pub(super) fn stop_execution(
+        &mut self,
+        arn: &str,
+        reason: ErrorAndCause,
+        batch: &mut Batch,
+    ) -> Result<Value, AwsError> {
+        let stopped = if let Some(&id) = self.runs_by_arn.get(arn) {
+            self.signal(id, Signal::Stop(reason), batch);
+            batch.now
+        } else {
+            // One that has ended stays as it ended.
+            match self.reader.run_blocking(|reading| reading.execution(arn))? {
+                Some(execution) => execution.stopped.unwrap_or(batch.now),
+                None if batch.started.contains_key(arn) => batch.now,
+                None => return Err(AwsError::no_execution(arn)),
+            }
+        };
+        Ok(json!({"stopDate": epoch_seconds(stopped)}))
+    }
+
+    pub(super) fn task_signal(
+        &mut self,
+        signal: Signal,
+        batch: &mut Batch,
+    ) -> Result<Value, AwsError> {
+        let (Signal::TokenEnded { token, .. } | Signal::Heartbeat { token }) = &signal else {
+            return Err(AwsError::validation("not a task's signal"));
+        };
+        let run = self.runs_by_arn.get(token.execution_arn.as_str()).copied();
+        match run.map(|run| self.signal(run, signal, batch)) {
+            Some(Taken::Yes) => Ok(json!({})),
+            Some(Taken::No) | None => Err(AwsError::new(
+                "TaskTimedOut",
+                "Task Timed Out: 'Provided task does not exist anymore'",
+            )),
+        }
+    }
+
+    /// One step of one run: what it changed is added to the batch.
+    pub(super) fn signal(&mut self, id: RowId, signal: Signal, batch: &mut Batch) -> Taken {
+        let Some(run) = self.runs.get_mut(&id) else {
+            return Taken::No;
+        };
+        let world = World {
+            place: &self.place,
+            now: batch.now,
+        };
+        let step = guarded_step(run, signal, world);
+        if !step.events.is_empty() {
+            let growth = Growth {
+                execution_arn: run.info.arn.as_str().into(),
+                last_event_id: run.last_event_id,
+            };
+            batch.grown.insert(id, growth);
+        }
+        for event in step.events {
+            batch.writes.push(Write::Event {
+                execution: id,
+                event,
+            });
+        }
+        for frame in run.take_changed().into_iter().filter(|_| !run.is_over()) {
+            batch.writes.push(match run.frame(frame) {
+                Some(contents) => Write::Frame {
+                    execution: id,
+                    id: frame,
+                    contents: serde_json::to_string(contents)
+                        .expect("frames have string keys and finite numbers"),
+                },
+                None => Write::DeleteFrame {
+                    execution: id,
+                    id: frame,
+                },
+            });
+        }
+        batch.writes.push(Write::Progress {
+            execution: id,
+            last_event_id: run.last_event_id,
+            next_frame_id: run.next_frame_id,
+        });
+        if run.is_over() {
+            batch.writes.push(ended(id, &run.outcome, batch.now));
+            batch.writes.push(Write::DeleteFrames { execution: id });
+            self.runs_by_arn.remove(run.info.arn.as_str());
+            self.runs.remove(&id);
+        }
+        for command in step.commands {
+            match command {
+                Command::Invoke(invocation) => batch.effects.invocations.push((id, invocation)),
+                Command::SetTimer(timer) => self.timers.push(Reverse((timer, id))),
+                Command::Continue => self.pending.push((id, Signal::Continue)),
+            }
+        }
+        step.taken
+    }
+}
+
+/// A step that panics ends its own run and no other.
+fn guarded_step(run: &mut Run, signal: Signal, world: World<'_>) -> Step {
+    let last_event_id = run.last_event_id;
+    let stepped = catch_unwind(AssertUnwindSafe(|| interpreter::step(run, signal, world)));
+    stepped.unwrap_or_else(|_| {
+        tracing::error!(execution = run.info.arn, "the interpreter panicked");
+        let reason = invoke::failure("States.Runtime", "the engine failed in this step");
+        run.last_event_id = last_event_id + 1;
+        let event = HistoryEvent {
+            id: run.last_event_id,
+            previous_event_id: last_event_id,
+            timestamp: world.now,
+            event_type: EventType::ExecutionFailed,
+            details: json!({"error": reason.error, "cause": reason.cause}),
+        };
+        run.outcome = Outcome::Failed(reason);
+        Step {
+            events: vec![event],
+            ..Step::default()
+        }
+    })
+}
+
+fn ended(execution: RowId, outcome: &Outcome, stopped: trace_model::Timestamp) -> Write {
+    let (output, reason) = match outcome {
+        Outcome::Running | Outcome::TimedOut => (None, ErrorAndCause::default()),
+        Outcome::Succeeded { output } => (Some(output.to_string()), ErrorAndCause::default()),
+        Outcome::Failed(reason) | Outcome::Aborted(reason) => (None, reason.clone()),
+    };
+    Write::EndExecution {
+        execution,
+        status: outcome.status(),
+        output,
+        error: reason.error,
+        cause: reason.cause,
+        stopped,
+    }
+}

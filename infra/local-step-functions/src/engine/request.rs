@@ -1,0 +1,55 @@
+//! API requests that change something, once they have been read.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use state_language::StateMachine;
+
+use crate::interpreter::{ErrorAndCause, TaskToken};
+
+#[derive(Debug)]
+pub(crate) enum Request {
+    CreateStateMachine {
+        name: String,
+        definition: String,
+        machine: Arc<StateMachine>,
+        role_arn: String,
+        tags: Value,
+        settings: Value,
+    },
+    UpdateStateMachine {
+        name: String,
+        definition: Option<(String, Arc<StateMachine>)>,
+        role_arn: Option<String>,
+        settings: Value,
+    },
+    DeleteStateMachine {
+        name: String,
+    },
+    TagResource {
+        name: String,
+        tags: Value,
+    },
+    UntagResource {
+        name: String,
+        keys: Vec<String>,
+    },
+    StartExecution {
+        machine: String,
+        /// `None`: a random one.
+        name: Option<String>,
+        input_text: String,
+        input: Value,
+    },
+    StopExecution {
+        arn: String,
+        reason: ErrorAndCause,
+    },
+    EndTask {
+        token: TaskToken,
+        result: Result<Value, ErrorAndCause>,
+    },
+    Heartbeat {
+        token: TaskToken,
+    },
+}
