@@ -13,7 +13,7 @@ pub struct StoreConfig {
 
 impl StoreConfig {
     /// Thirty days: what most teams look back.
-    pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    pub const DEFAULT_RETENTION: Duration = Duration::from_hours(30 * 24);
 
     pub fn new(table: impl Into<String>, bucket: impl Into<String>) -> Self {
         Self {

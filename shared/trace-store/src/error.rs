@@ -2,13 +2,14 @@ use std::error::Error;
 
 use redaction::NotRedacted;
 use thiserror::Error;
+use trace_model::{SpanId, TraceId};
 
 /// Why a call failed. Messages name the operation and the kind of key, never a key's or an
 /// item's contents.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    #[error("{operation} on {what} failed")]
+    #[error("{operation} of a {what} failed")]
     Service {
         /// As AWS spells it: `PutItem`, `GetObject`, …
         operation: &'static str,
@@ -18,16 +19,15 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    #[error("{operation} left {count} of its {what}s unprocessed after {attempts} attempts; try again later")]
+    #[error("{operation} left {count} of its items ({what}) unprocessed: try again later")]
     Unprocessed {
         operation: &'static str,
         what: &'static str,
         count: usize,
-        attempts: usize,
     },
     #[error(
-        "a {what} has format version {found} and this program reads up to {supported}: \
-         run a version of Stepscope at least as new as the one that wrote it"
+        "a stored {what} has format version {found} and this program reads up to {supported}: \
+         use a version of Stepscope at least as new as the one that wrote it"
     )]
     NewerVersion {
         what: &'static str,
@@ -37,26 +37,34 @@ pub enum StoreError {
     #[error("a stored {what} is damaged: {problem}")]
     Damaged {
         what: &'static str,
-        problem: &'static str,
+        problem: String,
         #[source]
         source: Option<Box<dyn Error + Send + Sync>>,
     },
     #[error("the span has no content field {field:?}")]
     NoSuchField { field: String },
-    #[error("the content {field:?} is gone from the store: expired, or deleted")]
+    #[error("the content {field:?} is gone from the store: it expired, or was deleted")]
     ContentGone { field: String },
-    #[error("a span of trace {found} was given to be written into trace {expected}")]
+    #[error("span {span_id} belongs to trace {found}, and was given to be written into {expected}")]
     OtherTrace {
-        expected: trace_model::TraceId,
-        found: trace_model::TraceId,
+        span_id: SpanId,
+        expected: TraceId,
+        found: TraceId,
     },
-    #[error("a run that is {status} was given to be {wanted}")]
+    #[error(
+        "the content {field:?} of span {span_id} lies in another item already: \
+         a span is written with its texts, or not at all"
+    )]
+    TextElsewhere { span_id: SpanId, field: String },
+    #[error("a run that is {status} cannot be recorded as {wanted}")]
     WrongStatus {
         status: &'static str,
         wanted: &'static str,
     },
     #[error("the cursor is not one of this list's: start again without it")]
     InvalidCursor,
+    #[error("other writers kept changing the {0} meanwhile: try again")]
+    Contended(&'static str),
     #[error("a stored span was never masked, and is not shown")]
     NotRedacted(#[from] NotRedacted),
 }
@@ -66,8 +74,28 @@ impl StoreError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Service { retryable, .. } => *retryable,
-            Self::Unprocessed { .. } => true,
+            Self::Unprocessed { .. } | Self::Contended(_) => true,
             _ => false,
+        }
+    }
+
+    pub(crate) fn damaged(what: &'static str, problem: impl Into<String>) -> Self {
+        Self::Damaged {
+            what,
+            problem: problem.into(),
+            source: None,
+        }
+    }
+
+    pub(crate) fn damaged_by(
+        what: &'static str,
+        problem: &'static str,
+        source: impl Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Damaged {
+            what,
+            problem: problem.to_owned(),
+            source: Some(Box::new(source)),
         }
     }
 }

@@ -3,11 +3,21 @@
 //! Takes masked spans only, and masks nothing itself; knows no wire JSON, authorizes nobody,
 //! and computes no totals. Every call is for one tenant, whose id begins every key.
 
+mod body;
+mod chunk;
+mod compression;
 mod config;
 mod error;
+mod item;
+mod keys;
 mod list;
+mod merge;
+mod objects;
 mod read;
+mod run_item;
 mod runs;
+mod service;
+mod shard;
 mod store;
 mod stream;
 mod table;

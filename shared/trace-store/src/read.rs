@@ -1,8 +1,24 @@
-use futures::Stream;
-use redaction::RedactedSpan;
-use trace_model::{Span, SpanId, TenantId, Timestamp, TraceId};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::Duration;
 
+use futures::future::try_join_all;
+use futures::{Stream, stream};
+use redaction::RedactedSpan;
+use trace_model::{ContentBody, ContentLocation, Span, SpanId, TenantId, Timestamp, TraceId};
+
+use crate::body::unfold;
+use crate::chunk::{self, small_content_of};
+use crate::item::{StoredItem, primary_key};
+use crate::keys::{SHARDS, content_key};
+use crate::merge::StructureReader;
+use crate::service::{failed, retrying};
+use crate::shard::ShardReader;
+use crate::write::{BODY, BODY_BYTES, CONTENT_ITEM};
 use crate::{ChunkKey, StoreError, TraceStore};
+
+/// A span may start a little before the run it belongs to, by another machine's clock.
+const CLOCK_SKEW: Duration = Duration::from_hours(1);
 
 /// A span's structure; its content stays in the store until [`TraceStore::read_content`].
 #[derive(Clone, Debug, PartialEq)]
@@ -12,11 +28,11 @@ pub struct StoredSpan {
 }
 
 /// A whole trace's structure.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TraceStructure {
     /// Each span once, in its highest revision, in order of start and then span id.
     pub spans: Vec<StoredSpan>,
-    /// How many chunks the trace has: grows with each write and never otherwise.
+    /// How many chunks the trace has: grows with each write, and otherwise stays.
     pub revision: u64,
 }
 
@@ -55,21 +71,41 @@ impl StoredSpan {
             span_id: span.span_id,
         }
     }
+
+    /// Of two tellings of one span the higher revision counts. Of two of the same revision,
+    /// which only a fault of a writer makes, always the same one.
+    pub(crate) fn outranks(&self, other: &Self) -> bool {
+        let rank = |span: &Self| (span.span().revision, span.span().end);
+        (rank(self), &self.chunk.sort_key) > (rank(other), &other.chunk.sort_key)
+    }
+}
+
+/// Which spans belong to the newest run of the trace's name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Generation(Option<Timestamp>);
+
+impl Generation {
+    pub(crate) fn holds(self, start: Timestamp) -> bool {
+        self.0.is_none_or(|from| start.plus(CLOCK_SKEW) >= from)
+    }
 }
 
 impl TraceStore {
-    /// The whole structure; empty for a trace that is not there. A very large trace is better
-    /// read in pages.
+    /// The whole structure, every acknowledged write included; empty for a trace that is not
+    /// there. A very large trace is better read in pages.
     pub async fn read_structure(
         &self,
         tenant: &TenantId,
         trace_id: TraceId,
     ) -> Result<TraceStructure, StoreError> {
-        let _ = (tenant, trace_id);
-        todo!()
+        let (merged, revision) = self.collect_spans(tenant, trace_id, |_| true).await?;
+        let mut spans: Vec<_> = merged.into_values().collect();
+        spans.sort_by_key(StoredSpan::position);
+        Ok(TraceStructure { spans, revision })
     }
 
-    /// Up to `limit` spans after `after`, in the same order as [`Self::read_structure`].
+    /// Up to `limit` spans after `after`, in the same order as [`Self::read_structure`]. Reads
+    /// only the chunks that have spans from there on.
     pub async fn read_structure_page(
         &self,
         tenant: &TenantId,
@@ -77,18 +113,37 @@ impl TraceStore {
         after: Option<SpanPosition>,
         limit: usize,
     ) -> Result<StructurePage, StoreError> {
-        let _ = (tenant, trace_id, after, limit);
-        todo!()
+        let limit = limit.max(1);
+        let mut reader = self.structure_reader(tenant, trace_id, after);
+        let mut page = StructurePage {
+            spans: Vec::new(),
+            next: None,
+        };
+        while let Some(span) = reader.next().await? {
+            if after.is_some_and(|after| span.position() <= after) {
+                continue;
+            }
+            if page.spans.len() == limit {
+                page.next = page.spans.last().map(StoredSpan::position);
+                break;
+            }
+            page.spans.push(span);
+        }
+        Ok(page)
     }
 
-    /// The structure in the same order, holding only the chunks that overlap in time.
+    /// The structure in the same order, holding only the chunks that overlap in time. Should
+    /// two revisions of one span disagree on when it started, the earlier start is shown.
     pub fn stream_structure(
         &self,
         tenant: &TenantId,
         trace_id: TraceId,
     ) -> impl Stream<Item = Result<StoredSpan, StoreError>> + Send + use<> {
-        let _ = (tenant, trace_id);
-        futures::stream::empty()
+        let reader = self.structure_reader(tenant, trace_id, None);
+        stream::try_unfold(reader, |mut reader| async move {
+            let span = reader.next().await?;
+            Ok(span.map(|span| (span, reader)))
+        })
     }
 
     pub async fn read_span(
@@ -97,8 +152,9 @@ impl TraceStore {
         trace_id: TraceId,
         span_id: SpanId,
     ) -> Result<Option<StoredSpan>, StoreError> {
-        let _ = (tenant, trace_id, span_id);
-        todo!()
+        let wanted = |span: &Span| span.span_id == span_id;
+        let (mut merged, _) = self.collect_spans(tenant, trace_id, wanted).await?;
+        Ok(merged.remove(&span_id))
     }
 
     /// One body, whole, from wherever it lies, its hash checked.
@@ -109,7 +165,144 @@ impl TraceStore {
         span: &StoredSpan,
         field: &str,
     ) -> Result<String, StoreError> {
-        let _ = (tenant, trace_id, span, field);
-        todo!()
+        let content = span.span().content.get(field);
+        let content = content.ok_or_else(|| StoreError::NoSuchField {
+            field: field.to_owned(),
+        })?;
+        let is_own = span.chunk.tenant == *tenant && span.chunk.trace_id == trace_id;
+        let text = match &content.body {
+            _ if !is_own => None,
+            ContentBody::Text(text) => Some(text.clone()),
+            ContentBody::Stored(ContentLocation::Item) => self.small_text(span, field).await?,
+            ContentBody::Stored(ContentLocation::Chunk(id)) => {
+                self.item_text(tenant, trace_id, id, content.bytes).await?
+            }
+            ContentBody::Stored(ContentLocation::Object(key)) => {
+                self.object_text(tenant, trace_id, key, content.bytes)
+                    .await?
+            }
+        };
+        text.ok_or_else(|| StoreError::ContentGone {
+            field: field.to_owned(),
+        })
+    }
+
+    /// All spans that are wanted, merged, and the number of chunks that were looked at.
+    async fn collect_spans(
+        &self,
+        tenant: &TenantId,
+        trace_id: TraceId,
+        wanted: impl Fn(&Span) -> bool,
+    ) -> Result<(HashMap<SpanId, StoredSpan>, u64), StoreError> {
+        let wanted = &wanted;
+        let generation = self.generation(tenant, trace_id);
+        let shards = (0..SHARDS).map(|shard| async move {
+            let mut reader = ShardReader::new(self.clone(), tenant, trace_id, shard, None);
+            let (mut found, mut chunks) = (Vec::new(), Vec::new());
+            while let Some(spans) = reader.next_chunk().await? {
+                let last_start = spans.iter().map(|span| span.span().start).max();
+                chunks.extend(last_start);
+                found.extend(spans.into_iter().filter(|span| wanted(span.span())));
+            }
+            Ok::<_, StoreError>((found, chunks))
+        });
+        let (generation, shards) = futures::try_join!(generation, try_join_all(shards))?;
+        let mut merged = HashMap::new();
+        let mut revision = 0;
+        for (spans, chunks) in shards {
+            revision += chunks
+                .into_iter()
+                .filter(|last_start| generation.holds(*last_start))
+                .count() as u64;
+            for span in spans {
+                if generation.holds(span.span().start) {
+                    merge(&mut merged, span);
+                }
+            }
+        }
+        Ok((merged, revision))
+    }
+
+    pub(crate) async fn generation(
+        &self,
+        tenant: &TenantId,
+        trace_id: TraceId,
+    ) -> Result<Generation, StoreError> {
+        self.name_reused_at(tenant, trace_id).await.map(Generation)
+    }
+
+    fn structure_reader(
+        &self,
+        tenant: &TenantId,
+        trace_id: TraceId,
+        after: Option<SpanPosition>,
+    ) -> StructureReader {
+        let from = after.map(|after| after.start);
+        StructureReader::new(self.clone(), tenant, trace_id, from)
+    }
+
+    async fn small_text(
+        &self,
+        span: &StoredSpan,
+        field: &str,
+    ) -> Result<Option<String>, StoreError> {
+        const PROJECTION: &str = "content, version, expires_at";
+        let Some(item) = self.chunk_item(&span.chunk, Some(PROJECTION)).await? else {
+            return Ok(None);
+        };
+        let Some(stored) = StoredItem::open(item, chunk::WHAT, self.clock.now())? else {
+            return Ok(None);
+        };
+        let content = small_content_of(&stored)?;
+        let (span_id, revision) = (span.span().span_id, span.span().revision);
+        Ok(content.get(span_id, revision, field)?.map(str::to_owned))
+    }
+
+    async fn item_text(
+        &self,
+        tenant: &TenantId,
+        trace_id: TraceId,
+        id: &str,
+        bytes: u64,
+    ) -> Result<Option<String>, StoreError> {
+        let (partition, sort_key) = content_key(tenant, trace_id, id);
+        let key = primary_key(partition, sort_key);
+        let item = retrying(|| async {
+            self.dynamodb
+                .get_item()
+                .table_name(&self.config.table)
+                .set_key(Some(key.clone()))
+                .consistent_read(true)
+                .send()
+                .await
+                .map(|answer| answer.item)
+                .map_err(failed("GetItem", CONTENT_ITEM))
+        });
+        let Some(item) = item.await? else {
+            return Ok(None);
+        };
+        let Some(stored) = StoredItem::open(item.into(), CONTENT_ITEM, self.clock.now())? else {
+            return Ok(None);
+        };
+        let body = stored.optional_bytes(BODY)?;
+        let body = body.ok_or_else(|| stored.damaged(BODY))?;
+        let stored_bytes = stored.number(BODY_BYTES)?;
+        if stored_bytes != bytes {
+            return Err(stored.damaged(BODY_BYTES));
+        }
+        unfold(body, bytes, id, CONTENT_ITEM).map(Some)
+    }
+}
+
+fn merge(merged: &mut HashMap<SpanId, StoredSpan>, span: StoredSpan) {
+    match merged.entry(span.span().span_id) {
+        Entry::Vacant(free) => {
+            free.insert(span);
+        }
+        Entry::Occupied(mut taken) => {
+            if span.outranks(taken.get()) {
+                taken.insert(span);
+            }
+        }
     }
 }

@@ -26,3 +26,39 @@ impl TraceStore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use trace_model::{Run, SpanId, TenantId, TraceId};
+
+    use crate::{ChunkKey, RunFilter, StoredSpan, Summary, TraceStore};
+
+    /// Never called: that it compiles is the test. Handlers are spawned, and axum's must be
+    /// `Send`.
+    #[expect(dead_code)]
+    fn every_call_can_be_spawned(
+        store: &TraceStore,
+        tenant: &TenantId,
+        trace_id: TraceId,
+        span_id: SpanId,
+        run: &Run,
+        span: &StoredSpan,
+        key: &ChunkKey,
+    ) {
+        fn spawnable(_: impl Send) {}
+        spawnable(store.create_table_if_missing());
+        spawnable(store.write_spans(tenant, trace_id, Vec::new()));
+        spawnable(store.open_run(run));
+        spawnable(store.close_run(run));
+        spawnable(store.write_summary(tenant, trace_id, &Summary::default()));
+        spawnable(store.run(tenant, trace_id));
+        spawnable(store.list_runs(tenant, &RunFilter::default(), 1, None));
+        spawnable(store.read_structure(tenant, trace_id));
+        spawnable(store.read_structure_page(tenant, trace_id, None, 1));
+        spawnable(store.stream_structure(tenant, trace_id));
+        spawnable(store.read_span(tenant, trace_id, span_id));
+        spawnable(store.read_content(tenant, trace_id, span, "field"));
+        spawnable(store.read_chunk(key));
+        spawnable(store.chunk_from_image(key, serde_dynamo::Item::default()));
+    }
+}

@@ -1,7 +1,27 @@
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use redaction::RedactedSpan;
 use trace_model::{TenantId, TraceId};
 
-use crate::{StoreError, TraceStore};
+use crate::body::Body;
+use crate::chunk::{self, Built, Writing};
+use crate::item::{self, SdkItem, number, primary_key, text};
+use crate::keys::{FORMAT_VERSION, content_key};
+use crate::service::{failed, retrying};
+use crate::{StoreError, TABLE, TraceStore};
+
+/// `BatchWriteItem` takes 25 items and 16 MB.
+const ITEMS_A_BATCH: usize = 25;
+
+/// Requests of one write that are under way at once.
+const AT_ONCE: usize = 8;
+
+pub(crate) const CONTENT_ITEM: &str = "content chunk";
+pub(crate) const BODY: &str = "body";
+pub(crate) const BODY_BYTES: &str = "bytes";
+const MEDIA_TYPE: &str = "media_type";
 
 /// What a write did. All of it is durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,15 +37,156 @@ pub struct WriteReceipt {
     pub objects: usize,
 }
 
+enum ChunkWrite {
+    New,
+    AlreadyStored,
+}
+
 impl TraceStore {
     /// Stores spans of one trace. Safe to repeat: the same spans make the same items.
+    ///
+    /// Bodies are stored before the structure that points to them, so a write that breaks off
+    /// leaves at most bodies that nothing points to, and those expire.
     pub async fn write_spans(
         &self,
         tenant: &TenantId,
         trace_id: TraceId,
         spans: Vec<RedactedSpan>,
     ) -> Result<WriteReceipt, StoreError> {
-        let _ = (tenant, trace_id, spans);
-        todo!()
+        let now = self.clock.now();
+        let span_count = spans.len();
+        let Built {
+            objects,
+            content_items,
+            chunks,
+        } = chunk::build(
+            spans,
+            &Writing {
+                tenant,
+                trace_id,
+                now,
+                expires_at: now.plus(self.config.retention),
+            },
+        )?;
+        let mut receipt = WriteReceipt {
+            spans: span_count,
+            content_items: content_items.len(),
+            objects: objects.len(),
+            ..WriteReceipt::default()
+        };
+        let put_objects = objects.iter().map(|(key, body)| self.put_object(key, body));
+        let put_objects = side_by_side(put_objects.collect());
+        let put_items = self.put_content_items(tenant, trace_id, &content_items);
+        futures::try_join!(put_objects, put_items)?;
+
+        let put_chunks = chunks.iter().map(|chunk| self.put_chunk(chunk));
+        for write in side_by_side(put_chunks.collect()).await? {
+            match write {
+                ChunkWrite::New => receipt.chunks += 1,
+                ChunkWrite::AlreadyStored => receipt.chunks_already_stored += 1,
+            }
+        }
+        Ok(receipt)
     }
+
+    /// Leaves a chunk that is there untouched, so that a retried write is no change in the
+    /// table's stream.
+    async fn put_chunk(&self, chunk: &SdkItem) -> Result<ChunkWrite, StoreError> {
+        retrying(|| async {
+            let put = self
+                .dynamodb
+                .put_item()
+                .table_name(&self.config.table)
+                .set_item(Some(chunk.clone()))
+                .condition_expression("attribute_not_exists(#pk) OR #expires_at <= :now")
+                .expression_attribute_names("#pk", TABLE.partition_key)
+                .expression_attribute_names("#expires_at", TABLE.ttl_attribute)
+                .expression_attribute_values(":now", number(self.clock.now().as_unix_seconds()))
+                .send()
+                .await;
+            match put {
+                Ok(_) => Ok(ChunkWrite::New),
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(aws_sdk_dynamodb::operation::put_item::PutItemError::is_conditional_check_failed_exception) =>
+                {
+                    Ok(ChunkWrite::AlreadyStored)
+                }
+                Err(error) => Err(failed("PutItem", chunk::WHAT)(error)),
+            }
+        })
+        .await
+    }
+
+    /// Overwrites equal bodies: that renews their expiry, so that a body never goes before a
+    /// structure that points to it.
+    async fn put_content_items(
+        &self,
+        tenant: &TenantId,
+        trace_id: TraceId,
+        bodies: &[Body],
+    ) -> Result<(), StoreError> {
+        let batches = bodies.chunks(ITEMS_A_BATCH).map(|bodies| {
+            let items = bodies.iter();
+            let items = items.map(|body| self.content_item(tenant, trace_id, body));
+            self.batch_write(items.collect())
+        });
+        side_by_side(batches.collect()).await.map(drop)
+    }
+
+    fn content_item(&self, tenant: &TenantId, trace_id: TraceId, body: &Body) -> WriteRequest {
+        let (partition, sort_key) = content_key(tenant, trace_id, &body.id);
+        let expires_at = self.clock.now().plus(self.config.retention);
+        let mut item = primary_key(partition, sort_key);
+        let attributes = [
+            (item::VERSION, number(u64::from(FORMAT_VERSION))),
+            (
+                TABLE.ttl_attribute,
+                number(expires_at.as_unix_seconds() + 1),
+            ),
+            (BODY, chunk::binary(body.compressed.clone())),
+            (BODY_BYTES, number(body.bytes)),
+            (MEDIA_TYPE, text(body.media_type.clone())),
+        ];
+        item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+        let put = PutRequest::builder().set_item(Some(item));
+        let put = put.build().expect("the item is set");
+        WriteRequest::builder().put_request(put).build()
+    }
+
+    async fn batch_write(&self, requests: Vec<WriteRequest>) -> Result<(), StoreError> {
+        const OPERATION: &str = "BatchWriteItem";
+        let left = tokio::sync::Mutex::new(requests);
+        retrying(|| async {
+            let mut left = left.lock().await;
+            let batch = HashMap::from([(self.config.table.clone(), left.clone())]);
+            let answer = self
+                .dynamodb
+                .batch_write_item()
+                .set_request_items(Some(batch))
+                .send()
+                .await
+                .map_err(failed(OPERATION, CONTENT_ITEM))?;
+            let unprocessed = answer.unprocessed_items.unwrap_or_default();
+            *left = unprocessed.into_values().flatten().collect();
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(StoreError::Unprocessed {
+                    operation: OPERATION,
+                    what: CONTENT_ITEM,
+                    count: left.len(),
+                })
+            }
+        })
+        .await
+    }
+}
+
+async fn side_by_side<T>(
+    requests: Vec<impl Future<Output = Result<T, StoreError>>>,
+) -> Result<Vec<T>, StoreError> {
+    let requests = stream::iter(requests).buffer_unordered(AT_ONCE);
+    requests.try_collect().await
 }

@@ -1,0 +1,183 @@
+//! Keys of items and objects, and the versions of their formats.
+
+use sha2::{Digest as _, Sha256};
+use trace_model::{TenantId, Timestamp, TraceId};
+
+use crate::ChunkKey;
+
+/// What this program writes. It reads this one and every older one.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// Into how many partitions a trace's chunks spread: 8,000 write units a second for one trace.
+/// A change is a new format version, since readers query exactly these.
+pub(crate) const SHARDS: u8 = 8;
+
+pub(crate) const RUN_SORT_KEY: &str = "run";
+pub(crate) const CHUNK_PREFIX: &str = "chunk#";
+const CONTENT_PREFIX: &str = "content#";
+
+/// Digits of 2^64, so that text sorts as the number does.
+const NANOS_DIGITS: usize = 20;
+
+/// The partition of the run's item.
+pub(crate) fn run_partition(tenant: &TenantId, trace_id: TraceId) -> String {
+    format!("{tenant}#{trace_id}")
+}
+
+/// One of the partitions of a trace's chunks.
+pub(crate) fn shard_partition(tenant: &TenantId, trace_id: TraceId, shard: u8) -> String {
+    format!("{tenant}#{trace_id}#{shard}")
+}
+
+/// An earlier run of the same execution name.
+pub(crate) fn earlier_run_sort_key(started_at: Timestamp) -> String {
+    format!("{RUN_SORT_KEY}#{}", padded(started_at))
+}
+
+/// Chunk ids are the SHA-256 of the structure's bytes, in hex.
+pub(crate) fn chunk_key(
+    tenant: &TenantId,
+    trace_id: TraceId,
+    first_start: Timestamp,
+    chunk_id: &str,
+) -> ChunkKey {
+    ChunkKey {
+        tenant: tenant.clone(),
+        trace_id,
+        shard: shard_of(chunk_id),
+        sort_key: format!("{CHUNK_PREFIX}{}#{chunk_id}", padded(first_start)),
+    }
+}
+
+/// When the first of a chunk's spans started.
+pub(crate) fn first_start(chunk_sort_key: &str) -> Option<Timestamp> {
+    let rest = chunk_sort_key.strip_prefix(CHUNK_PREFIX)?;
+    let (nanos, _) = rest.split_once('#')?;
+    nanos.parse().ok().map(Timestamp::from_unix_nanos)
+}
+
+/// Partition and sort key of a body's own item.
+pub(crate) fn content_key(
+    tenant: &TenantId,
+    trace_id: TraceId,
+    content_id: &str,
+) -> (String, String) {
+    (
+        shard_partition(tenant, trace_id, shard_of(content_id)),
+        format!("{CONTENT_PREFIX}{content_id}"),
+    )
+}
+
+/// Where a trace's objects lie in the bucket.
+pub(crate) fn object_prefix(tenant: &TenantId, trace_id: TraceId) -> String {
+    format!("t/{tenant}/{trace_id}/")
+}
+
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+impl ChunkKey {
+    pub(crate) fn partition(&self) -> String {
+        shard_partition(&self.tenant, self.trace_id, self.shard)
+    }
+
+    pub(crate) fn parse(partition: &str, sort_key: &str) -> Option<Self> {
+        first_start(sort_key)?;
+        let mut parts = partition.split('#');
+        let (tenant, trace_id, shard) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        Some(Self {
+            tenant: TenantId::parse(tenant).ok()?,
+            trace_id: trace_id.parse().ok()?,
+            shard: shard.parse().ok()?,
+            sort_key: sort_key.to_owned(),
+        })
+    }
+}
+
+fn shard_of(id: &str) -> u8 {
+    let first = id.as_bytes().first().copied().unwrap_or_default();
+    let digit = char::from(first).to_digit(16).unwrap_or_default();
+    u8::try_from(digit).unwrap_or_default() % SHARDS
+}
+
+fn padded(time: Timestamp) -> String {
+    format!("{:0NANOS_DIGITS$}", time.as_unix_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace() -> (TenantId, TraceId) {
+        (
+            TenantId::parse("acme").unwrap(),
+            "0af7651916cd43dd8448eb211c80319c".parse().unwrap(),
+        )
+    }
+
+    #[test]
+    fn keys_are_what_the_contract_says() {
+        let (tenant, trace_id) = trace();
+        assert_eq!(
+            run_partition(&tenant, trace_id),
+            "acme#0af7651916cd43dd8448eb211c80319c"
+        );
+        let key = chunk_key(&tenant, trace_id, Timestamp::from_unix_nanos(7), "9abc");
+        assert_eq!(key.partition(), "acme#0af7651916cd43dd8448eb211c80319c#1");
+        assert_eq!(key.sort_key, "chunk#00000000000000000007#9abc");
+        assert_eq!(
+            content_key(&tenant, trace_id, "f0"),
+            (
+                "acme#0af7651916cd43dd8448eb211c80319c#7".to_owned(),
+                "content#f0".to_owned()
+            )
+        );
+        assert_eq!(
+            object_prefix(&tenant, trace_id),
+            "t/acme/0af7651916cd43dd8448eb211c80319c/"
+        );
+    }
+
+    #[test]
+    fn only_a_chunk_s_key_parses_as_one() {
+        let (tenant, trace_id) = trace();
+        let key = chunk_key(&tenant, trace_id, Timestamp::from_unix_nanos(7), "9abc");
+        let parsed = ChunkKey::parse(&key.partition(), &key.sort_key);
+        assert_eq!(parsed.as_ref(), Some(&key));
+        for (partition, sort_key) in [
+            ("acme#0af7651916cd43dd8448eb211c80319c", "run"),
+            ("acme#0af7651916cd43dd8448eb211c80319c#1", "content#9abc"),
+            (
+                "acme#0af7651916cd43dd8448eb211c80319c",
+                key.sort_key.as_str(),
+            ),
+            (
+                "ACME#0af7651916cd43dd8448eb211c80319c#1",
+                key.sort_key.as_str(),
+            ),
+            (
+                "acme#1#0af7651916cd43dd8448eb211c80319c#1",
+                key.sort_key.as_str(),
+            ),
+        ] {
+            assert_eq!(
+                ChunkKey::parse(partition, sort_key),
+                None,
+                "{partition} {sort_key}"
+            );
+        }
+    }
+
+    #[test]
+    fn sort_keys_sort_as_times_do() {
+        let (tenant, trace_id) = trace();
+        let key =
+            |nanos| chunk_key(&tenant, trace_id, Timestamp::from_unix_nanos(nanos), "0").sort_key;
+        assert!(key(9) < key(10));
+        assert!(key(u64::MAX - 1) < key(u64::MAX));
+    }
+}
