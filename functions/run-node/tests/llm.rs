@@ -541,7 +541,7 @@ async fn the_demo_model_is_where_the_settings_say_and_gets_no_key() {
             .span(SpanKind::Model)
             .await
             .text("gen_ai.provider.name"),
-        Some("stepscope")
+        Some("stepscope-demo")
     );
 
     let nowhere = Nodes::with_models(ModelSettings::default());

@@ -70,7 +70,8 @@ impl Models {
         }
         match (provider, &self.settings.base_url, &self.settings.demo_url) {
             (None, _, Some(demo)) if name == DEMO_MODEL => Ok(Target {
-                provider: "stepscope",
+                // As the price table knows it: free, which is not the same as unknown.
+                provider: "stepscope-demo",
                 ..at(&self.named, AdapterKind::OpenAI, name, demo, AuthData::None)
             }),
             (None, Some(base_url), _) => Ok(self.configured(AdapterKind::OpenAI, name, base_url)),
