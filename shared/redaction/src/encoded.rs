@@ -5,7 +5,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::finding::{Encoding, Finding};
-use crate::scan::{Bytes, find_within};
+use crate::scan::{Bytes, MOST_ENCODINGS, find_within};
 
 /// Of base64 characters; nine bytes hold the shortest address.
 const SHORTEST_RUN: usize = 11;
@@ -131,19 +131,20 @@ fn decode(run: &[u8]) -> Option<Vec<u8>> {
     LENIENT.decode(&run[..whole]).ok()
 }
 
-/// Looks into each stretch of text among the bytes.
 fn find_in_decoded(decoded: &[u8], encodings: usize) -> Option<Finding> {
-    let stretches = decoded
-        .split(|byte| !is_text(*byte))
-        .filter(|stretch| stretch.len() >= SHORTEST_TEXT);
-    let readable: usize = stretches.clone().map(<[u8]>::len).sum();
-    let bytes = if readable * 2 > decoded.len() {
-        Bytes::Text
+    let ascii = decoded.iter().filter(|byte| matches!(byte, b' '..=b'~'));
+    let is_text = std::str::from_utf8(decoded).is_ok() || ascii.count() * 2 > decoded.len();
+    let mut all: Box<dyn Iterator<Item = Finding>> = if is_text {
+        // What stood before the encoded text decodes to anything.
+        let stretches = decoded.split(|byte| !self::is_text(*byte));
+        let stretches = stretches.filter(|stretch| stretch.len() >= SHORTEST_TEXT);
+        Box::new(stretches.flat_map(|stretch| {
+            find_within(&String::from_utf8_lossy(stretch), Bytes::Text, encodings)
+        }))
     } else {
-        Bytes::Binary
+        let text = String::from_utf8_lossy(decoded);
+        Box::new(find_within(&text, Bytes::Binary, MOST_ENCODINGS).into_iter())
     };
-    let mut all = stretches
-        .flat_map(|stretch| find_within(&String::from_utf8_lossy(stretch), bytes, encodings));
     let first = all.next()?;
     let more = all.map(|finding| finding.more + 1).sum::<u32>() + first.more;
     Some(Finding {

@@ -10,7 +10,7 @@ use crate::finding::{Encoding, Finding, join};
 use crate::marker;
 
 /// Encodings within encodings: a value that someone wrapped more often was hidden on purpose.
-const MOST_ENCODINGS: usize = 3;
+pub(crate) const MOST_ENCODINGS: usize = 3;
 
 /// One pass for the hints of all detectors says which of them to ask.
 struct Hints {

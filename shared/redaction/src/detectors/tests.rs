@@ -234,6 +234,8 @@ fn hard_case_25_encoded_values_are_found() {
         &wrapped[152..]
     );
     check(&wrapped, "[REDACTED:named-secret in base64]");
+    let japanese = STANDARD.encode("日本語の長い文章です。連絡先は alice@example.com です。");
+    check(&japanese, "[REDACTED:email in base64]");
     let mut image = vec![0x89, b'P', b'N', b'G', 0, 1, 2];
     image.extend((0..4000u32).map(|index| (index * 7 % 251) as u8));
     let clean = format!("data:image/png;base64,{}", STANDARD.encode(&image));
