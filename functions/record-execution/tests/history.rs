@@ -4,12 +4,12 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_sfn::types::HistoryEvent;
 use proptest::prelude::*;
 use record_execution::{HistoryRecorder, RecorderOptions, flags};
-use support::{arn, history, latest, stories, tree};
+use support::{arn, history, stories, tree};
 use trace_model::{RunStatus, Span, SpanId, SpanKind, TenantId, TraceId, conventions};
 
 fn recorder(story: &str) -> HistoryRecorder {
@@ -269,6 +269,23 @@ async fn a_history_without_its_beginning_still_has_a_tree() {
             tree(&spans);
         }
     }
+}
+
+/// The highest revision of each span, in the order of their first telling.
+fn latest(told: impl IntoIterator<Item = Span>) -> Vec<Span> {
+    let mut latest: Vec<Span> = Vec::new();
+    let mut seen: HashMap<SpanId, usize> = HashMap::new();
+    for span in told {
+        match seen.get(&span.span_id) {
+            None => {
+                seen.insert(span.span_id, latest.len());
+                latest.push(span);
+            }
+            Some(at) if latest[*at].revision < span.revision => latest[*at] = span,
+            Some(at) => assert_eq!(latest[*at], span, "one revision, told in two ways"),
+        }
+    }
+    latest
 }
 
 proptest! {

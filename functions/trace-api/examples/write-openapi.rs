@@ -1,4 +1,4 @@
-//! Writes the golden OpenAPI document: `cargo run -p trace-api --example write-openapi`.
+//! Writes the golden `OpenAPI` document: `cargo run -p trace-api --example write-openapi`.
 
 use std::error::Error;
 use std::fs;

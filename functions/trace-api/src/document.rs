@@ -1,4 +1,4 @@
-//! What the OpenAPI document says beside the routes themselves.
+//! What the `OpenAPI` document says beside the routes themselves.
 
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};

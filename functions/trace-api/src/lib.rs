@@ -1,5 +1,5 @@
 //! The authorized HTTP API over traces and workflows: the one owner of the wire JSON and of
-//! its OpenAPI document.
+//! its `OpenAPI` document.
 //!
 //! Stores nothing, masks nothing (what it reads was masked before it was stored), and has no
 //! session: every request is judged by its token alone.

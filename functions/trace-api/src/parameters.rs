@@ -14,7 +14,7 @@ use crate::problem::Problem;
 pub(crate) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
-    /// `Q` declares the names, in the OpenAPI document too.
+    /// `Q` declares the names, in the `OpenAPI` document too.
     pub(crate) fn read<Q: IntoParams>(query: Option<&str>) -> Result<Self, Problem> {
         let known: Vec<String> = Q::into_params(|| None)
             .into_iter()

@@ -55,7 +55,7 @@ pub fn app(state: ApiState) -> Router {
         .with_state(state)
 }
 
-/// The OpenAPI document of [`app`], as `GET /openapi.json` answers it.
+/// The `OpenAPI` document of [`app`], as `GET /openapi.json` answers it.
 pub fn openapi() -> OpenApi {
     let mut document = documented_routes().into_openapi();
     document::add_problems(&mut document);

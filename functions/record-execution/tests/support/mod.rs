@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
-use trace_model::{ExecutionArn, Span, SpanId, Status, conventions};
+use trace_model::{ExecutionArn, Span, Status, conventions};
 
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedStepFunctions {
@@ -221,21 +221,4 @@ fn shown(value: &trace_model::AttributeValue) -> String {
         Value::Array(values) => values.iter().map(shown).collect::<Vec<_>>().join(","),
         other => format!("{other:?}"),
     }
-}
-
-/// The highest revision of each span, in the order of their first telling.
-pub(crate) fn latest(told: impl IntoIterator<Item = Span>) -> Vec<Span> {
-    let mut latest: Vec<Span> = Vec::new();
-    let mut seen: std::collections::HashMap<SpanId, usize> = std::collections::HashMap::new();
-    for span in told {
-        match seen.get(&span.span_id) {
-            None => {
-                seen.insert(span.span_id, latest.len());
-                latest.push(span);
-            }
-            Some(at) if latest[*at].revision < span.revision => latest[*at] = span,
-            Some(at) => assert_eq!(latest[*at], span, "one revision, told in two ways"),
-        }
-    }
-    latest
 }

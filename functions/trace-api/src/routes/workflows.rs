@@ -83,7 +83,7 @@ pub(crate) async fn list_workflows(
     let cursor = page.next_token.map(|token| key.seal(&scope, &token));
     let workflows = page.state_machines.into_iter().map(|machine| Workflow {
         name: machine.name,
-        workflow_type: machine.r#type.as_str().to_owned(),
+        machine_type: machine.r#type.as_str().to_owned(),
         created_at: aws_time(&machine.creation_date).to_rfc3339(),
     });
     Ok(Json(WorkflowPage {
@@ -130,7 +130,7 @@ pub(crate) async fn get_workflow(
         .map_err(|error| Problem::internal("read a workflow's definition", &error))?;
     Ok(Json(WorkflowDetail {
         name: machine.name,
-        workflow_type: machine.r#type.as_str().to_owned(),
+        machine_type: machine.r#type.as_str().to_owned(),
         created_at: aws_time(&machine.creation_date).to_rfc3339(),
         description: machine.description,
         revision_id: machine.revision_id,

@@ -74,6 +74,10 @@ pub(crate) struct SpanStatus {
 /// As the provider counted; null is unknown.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Usage)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the wire's names, which are the field's own"
+)]
 pub(crate) struct SpanUsage {
     input_tokens: Option<i64>,
     output_tokens: Option<i64>,

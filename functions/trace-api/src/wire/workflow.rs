@@ -10,7 +10,7 @@ pub(crate) struct Workflow {
     pub name: String,
     /// `STANDARD` or `EXPRESS`.
     #[serde(rename = "type")]
-    pub workflow_type: String,
+    pub machine_type: String,
     pub created_at: String,
 }
 
@@ -24,7 +24,7 @@ pub(crate) struct WorkflowPage {
 pub(crate) struct WorkflowDetail {
     pub name: String,
     #[serde(rename = "type")]
-    pub workflow_type: String,
+    pub machine_type: String,
     pub created_at: String,
     pub description: Option<String>,
     /// Step Functions' own id of this version; null for the first.

@@ -1,4 +1,4 @@
-//! The golden OpenAPI document.
+//! The golden `OpenAPI` document.
 
 use serde_json::Value;
 
