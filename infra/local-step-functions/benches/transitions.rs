@@ -25,7 +25,7 @@ const IN_A_ROW: usize = 100;
 const ITERATIONS: usize = 1_000;
 const SIDE_BY_SIDE: usize = 1_000;
 
-#[divan::bench]
+#[divan::bench(sample_count = 20)]
 fn pass_states_in_a_row(bencher: Bencher<'_, '_>) {
     let cloud = Cloud::start();
     let machine = cloud.create("row", &row(|_| json!({"Type": "Pass"})));
@@ -34,7 +34,7 @@ fn pass_states_in_a_row(bencher: Bencher<'_, '_>) {
         .bench(|| cloud.run(&machine, 1));
 }
 
-#[divan::bench]
+#[divan::bench(sample_count = 20)]
 fn tasks_in_a_row(bencher: Bencher<'_, '_>) {
     let cloud = Cloud::start();
     let machine = cloud.create("row", &row(|_| task()));

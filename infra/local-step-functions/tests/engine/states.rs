@@ -308,3 +308,40 @@ async fn fail_and_unmatched_choices_end_the_run() {
         ]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_invocation_is_not_waited_for() {
+    let cloud = Cloud::start().await;
+    for (arguments, status, output, error) in [
+        (
+            json!({"FunctionName": "never", "InvocationType": "Event"}),
+            Succeeded,
+            Some(json!(202)),
+            None,
+        ),
+        (
+            json!({"FunctionName": "echo", "InvocationType": "DryRun"}),
+            Failed,
+            None,
+            Some("States.Runtime"),
+        ),
+        (
+            json!({"FunctionName": "{% 7 %}"}),
+            Failed,
+            None,
+            Some("States.Runtime"),
+        ),
+    ] {
+        let mut state = invoke(
+            "",
+            &json!({}),
+            &json!({"Output": "{% $states.result.StatusCode %}"}),
+        );
+        state["Arguments"] = arguments;
+        let ended = cloud
+            .run(&machine(&json!({"Ask": state})), &json!({}))
+            .await;
+        assert_eq!(ended.status, status, "{:?}", ended.cause);
+        assert_eq!((ended.output, ended.error.as_deref()), (output, error));
+    }
+}
