@@ -1,8 +1,10 @@
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use trace_model::{ContentBody, Span};
 
-use crate::open_span::{NodeTrace, OpenSpan};
+use crate::open_span::OpenSpan;
 
 /// What a process may hold that is not yet handed to the store. A Lambda has 128 MB at least.
 pub(crate) const MOST_BYTES: usize = 64 * 1024 * 1024;
@@ -10,53 +12,68 @@ pub(crate) const MOST_SPANS: usize = 100_000;
 
 /// A span's structure in memory, roughly: what it weighs without its content.
 const STRUCTURE_BYTES: usize = 1024;
-const FIRST_PRUNING: usize = 1024;
 
-/// Spans between the work and the writer: unmasked, and never longer than to the next write.
+/// The spans of a process that the store does not have yet: unmasked, and those that ended
+/// never longer than to the next write.
 pub(crate) struct Buffer {
-    pub(crate) opened: Vec<Weak<OpenSpan>>,
-    prune_at: usize,
-    pub(crate) finished: Vec<(Arc<NodeTrace>, Span)>,
-    bytes: usize,
+    spans: Mutex<Vec<Buffered>>,
+    ended_bytes: AtomicUsize,
 }
 
-pub(crate) enum Kept {
-    Yes,
-    /// The buffer is full.
+pub(crate) struct Buffered {
+    pub(crate) open: Arc<OpenSpan>,
+    pub(crate) told: Told,
+}
+
+/// Whether the store was told already that the span is open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
     No,
+    Opened,
+}
+
+pub(crate) enum Room {
+    Enough,
+    None,
 }
 
 impl Buffer {
     pub(crate) const fn new() -> Self {
         Self {
-            opened: Vec::new(),
-            prune_at: FIRST_PRUNING,
-            finished: Vec::new(),
-            bytes: 0,
+            spans: Mutex::new(Vec::new()),
+            ended_bytes: AtomicUsize::new(0),
         }
     }
 
-    pub(crate) fn opened(&mut self, open: &Arc<OpenSpan>) {
-        if self.opened.len() >= self.prune_at {
-            self.opened.retain(|open| open.strong_count() > 0);
-            self.prune_at = (self.opened.len() * 2).max(FIRST_PRUNING);
+    pub(crate) fn add(&self, spans: impl IntoIterator<Item = Buffered>) -> Room {
+        let mut buffered = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffered.len() >= MOST_SPANS {
+            return Room::None;
         }
-        self.opened.push(Arc::downgrade(open));
+        buffered.extend(spans);
+        Room::Enough
     }
 
-    pub(crate) fn finished(&mut self, trace: &Arc<NodeTrace>, span: Span) -> Kept {
-        let bytes = weight(&span);
-        if self.finished.len() >= MOST_SPANS || self.bytes + bytes > MOST_BYTES {
-            return Kept::No;
+    /// Asks for an ended span, before it is kept.
+    pub(crate) fn reserve(&self, span: &Span) -> Room {
+        let bytes = weight(span);
+        let before = self.ended_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes <= MOST_BYTES {
+            return Room::Enough;
         }
-        self.bytes += bytes;
-        self.finished.push((Arc::clone(trace), span));
-        Kept::Yes
+        self.ended_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Room::None
     }
 
-    /// Everything since the last time: what finished, and what opened and is open still.
-    pub(crate) fn drain(&mut self) -> Self {
-        std::mem::replace(self, Self::new())
+    /// For each ended span that leaves.
+    pub(crate) fn release(&self, span: &Span) {
+        self.ended_bytes.fetch_sub(weight(span), Ordering::Relaxed);
+    }
+
+    /// All there is. What is still open belongs back.
+    pub(crate) fn drain(&self) -> Vec<Buffered> {
+        let mut buffered = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *buffered)
     }
 }
 

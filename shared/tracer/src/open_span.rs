@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use trace_model::{
     Attributes, Event, Span, SpanId, SpanKind, Status, TenantId, TraceId, Traceparent, conventions,
@@ -20,8 +20,28 @@ pub(crate) struct NodeTrace {
 pub(crate) struct OpenSpan {
     trace: Arc<NodeTrace>,
     span_id: SpanId,
-    /// `None` once it ended.
-    span: Mutex<Option<Span>>,
+    state: Mutex<State>,
+}
+
+/// The span stays where it was made until it is written: it is large, and moving costs.
+struct State {
+    /// `None` once it is on its way to the store, or given up.
+    span: Option<Span>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    Ended,
+}
+
+/// What the writer finds.
+pub(crate) enum Found {
+    Ended(Span),
+    /// A copy.
+    Open(Span),
+    Nothing,
 }
 
 impl OpenSpan {
@@ -39,7 +59,10 @@ impl OpenSpan {
         let open = Arc::new(Self {
             trace,
             span_id,
-            span: Mutex::new(Some(span)),
+            state: Mutex::new(State {
+                span: Some(span),
+                phase: Phase::Open,
+            }),
         });
         open.trace.recorder.opened(&open);
         open
@@ -62,8 +85,11 @@ impl OpenSpan {
 
     /// Does nothing once the span ended: what was written is not told differently later.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Span)) {
-        let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(span) = span.as_mut() {
+        if let State {
+            span: Some(span),
+            phase: Phase::Open,
+        } = &mut *self.state()
+        {
             change(span);
         }
     }
@@ -86,20 +112,40 @@ impl OpenSpan {
 
     /// Ends the span once; later calls do nothing. An error told while it was open stays.
     pub(crate) fn end(&self, last: impl FnOnce(&mut Span)) {
-        let mut guard = self.span.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(mut span) = guard.take() else { return };
-        drop(guard);
-        last(&mut span);
+        let mut state = self.state();
+        let State {
+            span: Some(span),
+            phase: phase @ Phase::Open,
+        } = &mut *state
+        else {
+            return;
+        };
+        *phase = Phase::Ended;
+        last(span);
         let end = self.trace.recorder.clock().now().max(span.start);
         let status = std::mem::take(&mut span.status);
         span.finish(end, status);
-        self.trace.recorder.finished(&self.trace, span);
+        if !self.trace.recorder.has_room(span) {
+            state.span = None;
+        }
     }
 
-    /// As it is now; `None` once it ended.
-    pub(crate) fn snapshot(&self) -> Option<Span> {
-        let span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
-        span.clone()
+    /// For the writer: an ended span leaves, an open one is copied.
+    pub(crate) fn take(&self) -> Found {
+        let mut state = self.state();
+        let found = match state.phase {
+            Phase::Open => state.span.clone().map(Found::Open),
+            Phase::Ended => state.span.take().map(Found::Ended),
+        };
+        found.unwrap_or(Found::Nothing)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state().phase == Phase::Open
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn trace(&self) -> &Arc<NodeTrace> {

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use trace_model::{Attributes, Clock, Span, TenantId, TraceId};
 use trace_store::TraceStore;
 
-use crate::buffer::{Buffer, Kept};
-use crate::open_span::{NodeTrace, OpenSpan};
+use crate::buffer::{Buffer, Buffered, Room, Told};
+use crate::open_span::{Found, NodeTrace, OpenSpan};
 use crate::writer::{Pending, Schedule};
 
 /// Where masked spans go.
@@ -74,7 +74,7 @@ pub(crate) struct Recorder {
     clock: Clock,
     policy: Policy,
     resource: Attributes,
-    buffer: Mutex<Buffer>,
+    buffer: Buffer,
     lost: AtomicU64,
     pub(crate) write: SpanWrite,
     pub(crate) schedule: Mutex<Schedule>,
@@ -93,7 +93,7 @@ impl Recorder {
             clock,
             policy,
             resource,
-            buffer: Mutex::new(Buffer::new()),
+            buffer: Buffer::new(),
             lost: AtomicU64::new(0),
             write,
             schedule: Mutex::default(),
@@ -107,14 +107,21 @@ impl Recorder {
     }
 
     pub(crate) fn opened(&self, open: &Arc<OpenSpan>) {
-        self.buffer().opened(open);
+        let added = self.buffer.add([Buffered {
+            open: Arc::clone(open),
+            told: Told::No,
+        }]);
+        self.count_without(&added);
     }
 
-    pub(crate) fn finished(&self, trace: &Arc<NodeTrace>, span: Span) {
-        let kept = self.buffer().finished(trace, span);
-        if matches!(kept, Kept::No) {
-            self.count_lost(1);
-        }
+    pub(crate) fn has_room(&self, ended: &Span) -> bool {
+        let room = self.buffer.reserve(ended);
+        self.count_without(&room);
+        matches!(room, Room::Enough)
+    }
+
+    fn count_without(&self, room: &Room) {
+        self.count_lost(u64::from(matches!(room, Room::None)));
     }
 
     pub(crate) fn count_lost(&self, spans: u64) {
@@ -128,24 +135,38 @@ impl Recorder {
     /// Masks all that was not written yet. Long texts take milliseconds: not for the thread
     /// that a handler runs on.
     pub(crate) fn drain_redacted(&self) -> Vec<(Arc<NodeTrace>, RedactedSpan)> {
-        let Buffer {
-            opened, finished, ..
-        } = self.buffer().drain();
-        let opened = opened.iter().filter_map(Weak::upgrade).filter_map(|open| {
-            let span = open.snapshot()?;
-            Some((Arc::clone(open.trace()), span))
-        });
-        // A span may end between the two: the finished revision is then written next time,
-        // and outranks what is written of it now.
-        opened
-            .chain(finished)
-            .filter_map(|(trace, span)| {
-                // Fails closed: a span that cannot be masked is lost, and none goes unmasked.
-                let redacted = catch_unwind(AssertUnwindSafe(|| self.redact(span))).ok();
-                self.count_lost(u64::from(redacted.is_none()));
-                Some((trace, redacted?))
-            })
-            .collect()
+        let mut redacted = Vec::new();
+        let mut open_still = Vec::new();
+        for buffered in self.buffer.drain() {
+            if buffered.told == Told::Opened && buffered.open.is_open() {
+                open_still.push(buffered);
+                continue;
+            }
+            let open = buffered.open;
+            let trace = Arc::clone(open.trace());
+            let span = match open.take() {
+                Found::Ended(span) => {
+                    self.buffer.release(&span);
+                    span
+                }
+                Found::Open(span) => {
+                    let told = Told::Opened;
+                    open_still.push(Buffered { open, told });
+                    span
+                }
+                Found::Nothing => continue,
+            };
+            // Fails closed: a span that cannot be masked is lost, and none goes unmasked.
+            match catch_unwind(AssertUnwindSafe(|| self.redact(span))) {
+                Ok(span) => redacted.push((trace, span)),
+                Err(_) => self.count_lost(1),
+            }
+        }
+        let count = open_still.len() as u64;
+        if matches!(self.buffer.add(open_still), Room::None) {
+            self.count_lost(count);
+        }
+        redacted
     }
 
     fn redact(&self, mut span: Span) -> RedactedSpan {
@@ -158,9 +179,5 @@ impl Recorder {
             trace_model::apply_cost(&mut span);
         }
         self.policy.redact(RawSpan::from(span))
-    }
-
-    fn buffer(&self) -> std::sync::MutexGuard<'_, Buffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -166,7 +166,7 @@ async fn libraries_and_work_outside_of_nodes_are_left_out() {
     })
     .await;
     let names: Vec<_> = written.names().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["mine", "node"]);
+    assert_eq!(names, ["node", "mine"]);
     assert!(written.finished("node").events.is_empty());
 }
 

@@ -183,7 +183,7 @@ async fn an_http_call_never_shows_a_password() {
         .await
         .unwrap();
     tracer.flush().await;
-    let call = written.finished("GET");
+    let call = written.finished("GET example.com");
     assert_eq!(call.text("url.full"), Some("https://example.com/path?q=1"));
     assert_eq!(call.text("server.address"), Some("example.com"));
     assert_eq!(call.int("server.port"), Some(443));
