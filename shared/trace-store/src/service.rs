@@ -27,7 +27,9 @@ where
         .with_min_delay(FIRST_DELAY)
         .with_max_delay(LONGEST_DELAY)
         .with_max_times(ATTEMPTS);
-    attempt.retry(delays).when(StoreError::is_retryable).await
+    let attempts = attempt.retry(delays).when(StoreError::is_retryable);
+    // An SDK call is a large future, nested deep: on the heap it burdens no caller.
+    Box::pin(attempts.into_future()).await
 }
 
 /// What a service said: its code, its message and its request id. The SDK's own error holds

@@ -33,7 +33,7 @@ pub(crate) async fn bodies_lie_where_their_size_says(backend: Backend) {
         (2, noise(2, 4096), "item"),
         (3, noise(3, 4097), "chunk"),
         (4, "compresses well ".repeat(10_000), "chunk"),
-        (5, noise(5, 16_000), "object"),
+        (5, noise(5, 24_000), "object"),
         // Three bytes a character, across the threshold.
         (6, "€".repeat(1365), "item"),
         (7, "€".repeat(1366), "chunk"),
@@ -85,10 +85,10 @@ pub(crate) async fn hard_case_17_attributes_around_400_kb_stay_whole(backend: Ba
     }
 }
 
-pub(crate) async fn hard_case_17_an_image_of_20_mb_stays_whole(backend: Backend) {
+pub(crate) async fn hard_case_17_a_body_of_20_mb_stays_whole(backend: Backend) {
     let store = backend.store().await;
-    let image = noise(1, 20 << 20);
-    let location = check(&store, 1, &image).await;
+    let body = noise(1, 20 << 20);
+    let location = check(&store, 1, &body).await;
     assert!(matches!(location, ContentLocation::Object(_)));
     // Opening the trace does not carry it.
     let item = &backend.items_of_kind("chunk#").await[0];

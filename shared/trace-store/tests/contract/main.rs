@@ -55,7 +55,7 @@ contract! {
     content_cases::bodies_lie_where_their_size_says,
     content_cases::hard_case_17_values_around_400_kb_stay_whole,
     content_cases::hard_case_17_attributes_around_400_kb_stay_whole,
-    content_cases::hard_case_17_an_image_of_20_mb_stays_whole,
+    content_cases::hard_case_17_a_body_of_20_mb_stays_whole,
     content_cases::hard_case_17_many_small_bodies_of_one_span_stay_whole,
     content_cases::equal_bodies_of_a_trace_are_stored_once,
     content_cases::an_altered_body_is_refused,

@@ -261,8 +261,8 @@ pub(crate) async fn hard_case_22_an_expired_run_is_invisible_and_makes_room(back
     assert_eq!(backend.items().await.len(), 1);
 }
 
-pub(crate) async fn lists_are_newest_first_and_filtered(backend: Backend) {
-    let store = backend.store().await;
+/// Eleven runs of three workflows; the third one failed, the fourth has totals.
+async fn write_runs(store: &TraceStore) -> Vec<Run> {
     let mut runs: Vec<_> = (0..6).map(|number| run("triage", number)).collect();
     runs.extend((6..9).map(|number| run("digest", number)));
     // A nanosecond apart, in numbers larger than a double holds.
@@ -283,7 +283,12 @@ pub(crate) async fn lists_are_newest_first_and_filtered(backend: Backend) {
         .write_summary(&acme(), runs[3].trace_id, &summary(1))
         .await
         .unwrap();
+    runs
+}
 
+pub(crate) async fn lists_are_newest_first_and_filtered(backend: Backend) {
+    let store = backend.store().await;
+    let runs = write_runs(&store).await;
     let check = async |filter: RunFilter, expected: &[usize]| {
         let list = settled(async || pages(&store, &filter, 100).await, expected.len()).await;
         let found: Vec<_> = list.into_iter().map(|run| run.execution_id).collect();

@@ -88,16 +88,18 @@ pub(crate) fn redacted(spans: impl IntoIterator<Item = Span>) -> Vec<RedactedSpa
     spans.into_iter().map(redact).collect()
 }
 
-/// Text that does not compress well, the same for the same seed, and holds nothing that any
-/// redaction policy masks.
+/// Text that does not compress well, the same for the same seed. Ideographs, because random
+/// letters and digits now and then look like a secret, and are masked.
 pub(crate) fn noise(seed: u64, bytes: usize) -> String {
-    const LETTERS: &[u8; 32] = b"bcdfghjklmnpqrstvwxz .,;:!?BCDFG";
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        char::from(LETTERS[usize::try_from(state % 32).unwrap()])
+        let offset = u32::try_from(state >> 52).unwrap();
+        char::from_u32(0x4E00 + offset).unwrap()
     };
-    (0..bytes).map(|_| next()).collect()
+    let mut text: String = (0..bytes / 3).map(|_| next()).collect();
+    text.extend(std::iter::repeat_n('.', bytes % 3));
+    text
 }
