@@ -1,1 +1,117 @@
-//! Charter to come.
+//! A batch of changes of the table in, finished spans sent on to an OTLP collector.
+//!
+//! The table's stream holds what the collector did not take: a batch that fails comes again.
+//! So a span goes out at least once, under the same ids. Deliberately absent: a queue of its
+//! own, open spans (a collector knows no revisions), and anything that was not masked.
+
+mod error;
+mod exporter;
+mod request;
+mod retry_after;
+
+use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use trace_store::{Chunk, ChunkKey, TraceStore};
+
+pub use error::{ExportError, Permanent};
+pub use exporter::{Delivery, Exporter};
+
+use request::Request;
+
+/// What became of one batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// That the collector took.
+    pub spans: u64,
+    /// Given up: the collector said that it will never take them.
+    pub dropped: u64,
+}
+
+/// Exports the finished spans of all changed chunks, in the stream's order. Answers with the
+/// records from the first one on that has to come again: what is behind it waits too.
+pub async fn handle(
+    store: &TraceStore,
+    exporter: &Exporter,
+    event: Event,
+) -> (DynamoDbEventResponse, Exported) {
+    let mut response = DynamoDbEventResponse::default();
+    let mut outcome = Exported::default();
+    for record in event.records {
+        let sequence_number = record.change.sequence_number.clone();
+        if response.batch_item_failures.is_empty() {
+            match export_record(store, exporter, record, &mut outcome).await {
+                Ok(()) => continue,
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "spans wait for the collector");
+                }
+            }
+        }
+        let mut failure = DynamoDbBatchItemFailure::default();
+        failure.item_identifier = sequence_number;
+        response.batch_item_failures.push(failure);
+    }
+    (response, outcome)
+}
+
+async fn export_record(
+    store: &TraceStore,
+    exporter: &Exporter,
+    record: EventRecord,
+    outcome: &mut Exported,
+) -> Result<(), ExportError> {
+    if record.event_name == "REMOVE" {
+        return Ok(());
+    }
+    let Some(key) = ChunkKey::from_keys(&record.change.keys) else {
+        return Ok(());
+    };
+    let image = record.change.new_image;
+    let chunk = if image.is_empty() {
+        store.read_chunk(&key).await
+    } else {
+        store.chunk_from_image(&key, image).await
+    };
+    let chunk = match chunk {
+        Ok(Some(chunk)) => chunk,
+        Ok(None) => return Ok(()),
+        Err(error) if error.is_retryable() => return Err(ExportError::Store(error)),
+        // It will be as unreadable next time, and what is behind it must not wait for ever.
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(tenant = %key.tenant(), trace_id = %key.trace_id(), error,
+                "a chunk cannot be read and is not exported");
+            return Ok(());
+        }
+    };
+    let (taken, dropped) = export_chunk(exporter, &chunk).await?;
+    outcome.spans += taken;
+    outcome.dropped += dropped;
+    Ok(())
+}
+
+async fn export_chunk(exporter: &Exporter, chunk: &Chunk) -> Result<(u64, u64), ExportError> {
+    let Some(request) = Request::of(chunk, exporter.content())? else {
+        return Ok((0, 0));
+    };
+    let spans = request.spans;
+    match exporter.send(request).await {
+        Ok(Delivery { rejected, reason }) => {
+            let rejected = rejected.min(spans);
+            if rejected > 0 || reason.is_some() {
+                tracing::warn!(rejected, reason, "the collector took a request in part");
+            }
+            Ok((spans - rejected, rejected))
+        }
+        Err(ExportError::Permanent(error)) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(
+                spans,
+                error,
+                "spans are dropped: the collector will not take them"
+            );
+            Ok((0, spans))
+        }
+        Err(error) => Err(error),
+    }
+}

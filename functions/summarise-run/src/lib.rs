@@ -1,1 +1,85 @@
-//! Charter to come.
+//! A batch of changes of the table in, the changed runs' totals stored.
+//!
+//! Totals are computed from the whole structure, so a batch that comes twice or out of order
+//! changes nothing. Deliberately absent: waiting for a run to settle, which is the batch
+//! window of whoever calls.
+
+mod error;
+mod summary;
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use futures::{StreamExt as _, stream};
+use trace_model::{TenantId, TraceId};
+use trace_store::{ChunkKey, TraceStore};
+
+pub use error::SummariseError;
+pub use summary::summarise;
+
+/// Traces of one batch that are read at once.
+const AT_ONCE: usize = 4;
+
+/// Writes the summaries of all traces with changed chunks. Answers with the records of those
+/// that failed, so that only they come again.
+pub async fn handle(store: &TraceStore, event: Event) -> DynamoDbEventResponse {
+    let mut records: BTreeMap<(TenantId, TraceId), Vec<String>> = BTreeMap::new();
+    for record in event.records {
+        let Some(key) = changed_chunk(&record) else {
+            continue;
+        };
+        let trace = (key.tenant().clone(), key.trace_id());
+        let sequence_number = record.change.sequence_number.unwrap_or_default();
+        records.entry(trace).or_default().push(sequence_number);
+    }
+    let summaries = records
+        .into_iter()
+        .map(|(trace, sequence_numbers)| async move {
+            let outcome = write_summary(store, &trace.0, trace.1).await;
+            outcome
+            .inspect_err(|error| {
+                let error: &dyn std::error::Error = error;
+                tracing::warn!(tenant = %trace.0, trace_id = %trace.1, error, "run not summarised");
+            })
+            .err()
+            .map(|_| sequence_numbers)
+        });
+    let summaries: Vec<_> = summaries.collect();
+    let failed: Vec<_> = stream::iter(summaries)
+        .buffer_unordered(AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    let mut response = DynamoDbEventResponse::default();
+    for sequence_number in failed.into_iter().flatten() {
+        let mut failure = DynamoDbBatchItemFailure::default();
+        failure.item_identifier = Some(sequence_number);
+        response.batch_item_failures.push(failure);
+    }
+    response
+}
+
+/// Reads the trace and stores its summary, unless a newer one is there.
+pub async fn write_summary(
+    store: &TraceStore,
+    tenant: &TenantId,
+    trace_id: TraceId,
+) -> Result<(), SummariseError> {
+    let structure = store.read_structure(tenant, trace_id).await;
+    let structure = structure.map_err(SummariseError::Read)?;
+    if structure.revision == 0 {
+        return Ok(());
+    }
+    let summary = summarise(&structure);
+    let written = store.write_summary(tenant, trace_id, &summary).await;
+    written.map(drop).map_err(SummariseError::Write)
+}
+
+/// `None` for other items, and for chunks that were deleted: what expires changes no totals.
+fn changed_chunk(record: &EventRecord) -> Option<ChunkKey> {
+    if record.event_name == "REMOVE" {
+        return None;
+    }
+    ChunkKey::from_keys(&record.change.keys)
+}

@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use crate::error::ConfigError;
 use crate::logging;
-use crate::otlp::OtlpConfig;
+use crate::otlp::{ExportContent, OtlpConfig};
 use crate::secret::Secret;
 use crate::variables::{Secrecy, Variable};
 
@@ -29,6 +29,7 @@ pub struct Config {
     pub http_allow: Vec<AllowedAddress>,
     /// `None`: nothing is exported.
     pub otlp: Option<OtlpConfig>,
+    pub export_content: ExportContent,
     pub log_filter: String,
 }
 
@@ -96,6 +97,7 @@ impl Config {
                 .optional(Variable::HttpAllow, allowed_addresses)?
                 .unwrap_or_default(),
             otlp: OtlpConfig::from_environment(&environment)?,
+            export_content: environment.with(Variable::ExportContent, ExportContent::parse)?,
             log_filter: environment.with(Variable::Log, |text| {
                 logging::is_filter(text).then(|| text.to_owned())
             })?,

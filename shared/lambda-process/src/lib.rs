@@ -17,6 +17,6 @@ pub use aws::{AwsClients, LOCAL_KEY, LocalService};
 pub use config::{AllowedAddress, Config, TrustedIssuer};
 pub use error::{ConfigError, StartError};
 pub use http::{http_client, http_client_builder};
-pub use otlp::{OtlpCompression, OtlpConfig};
+pub use otlp::{ExportContent, OtlpCompression, OtlpConfig};
 pub use secret::Secret;
 pub use variables::{Variable, reference_table};

@@ -28,6 +28,26 @@ pub enum OtlpCompression {
     None,
 }
 
+/// Whether small prompts and answers go out as attributes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExportContent {
+    /// Only where bodies lie and how large they are.
+    None,
+    /// Bodies that lie beside their span's structure.
+    #[default]
+    Inline,
+}
+
+impl ExportContent {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "none" => Some(Self::None),
+            "inline" => Some(Self::Inline),
+            _ => None,
+        }
+    }
+}
+
 impl OtlpConfig {
     /// `None` when no endpoint is set. The variables of traces go before the general ones,
     /// each as a whole.

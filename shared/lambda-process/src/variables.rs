@@ -161,6 +161,10 @@ variables! {
     OtlpTracesProtocol = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
         expected: "http/protobuf, the only protocol spoken (collectors take it on port 4318)",
         default: "", Plain;
+    /// Whether small prompts and answers are exported as attributes of their spans.
+    ExportContent = "STEPSCOPE_EXPORT_CONTENT",
+        expected: "none or inline",
+        default: "inline", Plain;
     /// What is logged: a level, or levels by crate.
     Log = "STEPSCOPE_LOG",
         expected: "a filter such as info or warn,trace_store=debug",

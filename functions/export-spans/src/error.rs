@@ -1,0 +1,41 @@
+use std::time::Duration;
+
+use thiserror::Error;
+use trace_store::StoreError;
+
+/// Why spans did not go out. All but [`ExportError::Permanent`] and [`ExportError::Client`]
+/// pass with time.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    #[error("the store did not give the changed chunk")]
+    Store(#[source] StoreError),
+    #[error("the collector answered {status}: try again{}", after(*retry_after))]
+    Refused {
+        status: u16,
+        /// As the collector asked; held within the exporter's bounds.
+        retry_after: Option<Duration>,
+    },
+    #[error("the collector cannot be reached, or hung up")]
+    Unreachable(#[source] reqwest::Error),
+    #[error("the collector did not answer within {} ms", .0.as_millis())]
+    TooSlow(Duration),
+    #[error(transparent)]
+    Permanent(Permanent),
+    #[error("the HTTP client cannot be made")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What no repetition mends.
+#[derive(Debug, Error)]
+pub enum Permanent {
+    #[error("the collector answered {status}, which OTLP does not retry")]
+    Status { status: u16 },
+    #[error("the request cannot be built: check OTEL_EXPORTER_OTLP_HEADERS")]
+    Request(#[source] reqwest::Error),
+    #[error("the spans cannot be packed")]
+    Packing(#[source] std::io::Error),
+}
+
+fn after(delay: Option<Duration>) -> String {
+    delay.map_or_else(String::new, |delay| format!(" after {} s", delay.as_secs()))
+}

@@ -1,0 +1,34 @@
+//! The Lambda function: a batch of the table's changes in, finished spans sent to a collector.
+
+use aws_lambda_events::dynamodb::Event;
+use export_spans::{Exporter, handle};
+use lambda_process::logging::{self, LogFormat};
+use lambda_process::{AwsClients, Config};
+use lambda_runtime::{LambdaEvent, service_fn};
+use trace_model::Clock;
+use trace_store::{StoreConfig, TraceStore};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = Config::from_env()?;
+    let clock = Clock::system();
+    logging::init(LogFormat::Json, &config.log_filter, clock.clone())?;
+    let otlp = config.otlp.clone();
+    let otlp = otlp.ok_or("no collector to export to: set OTEL_EXPORTER_OTLP_ENDPOINT")?;
+    let exporter = Exporter::new(otlp, config.export_content, clock.clone())?;
+    let clients = AwsClients::from_env().await;
+    let mut store_config = StoreConfig::new(config.table()?, config.bucket()?);
+    store_config.retention = std::time::Duration::from_hours(24 * u64::from(config.retention_days));
+    let store = TraceStore::new(
+        clients.dynamodb().clone(),
+        clients.s3().clone(),
+        store_config,
+        clock,
+    );
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
+        let (response, outcome) = handle(&store, &exporter, event.payload).await;
+        tracing::info!(spans = outcome.spans, dropped = outcome.dropped, "exported");
+        Ok::<_, lambda_runtime::Error>(response)
+    }))
+    .await
+}

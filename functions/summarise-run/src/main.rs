@@ -1,0 +1,28 @@
+//! The Lambda function: a batch of the table's changes in, runs' totals stored.
+
+use aws_lambda_events::dynamodb::Event;
+use lambda_process::logging::{self, LogFormat};
+use lambda_process::{AwsClients, Config};
+use lambda_runtime::{LambdaEvent, service_fn};
+use trace_model::Clock;
+use trace_store::{StoreConfig, TraceStore};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = Config::from_env()?;
+    let clock = Clock::system();
+    logging::init(LogFormat::Json, &config.log_filter, clock.clone())?;
+    let clients = AwsClients::from_env().await;
+    let mut store_config = StoreConfig::new(config.table()?, config.bucket()?);
+    store_config.retention = std::time::Duration::from_hours(24 * u64::from(config.retention_days));
+    let store = TraceStore::new(
+        clients.dynamodb().clone(),
+        clients.s3().clone(),
+        store_config,
+        clock,
+    );
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
+        Ok::<_, lambda_runtime::Error>(summarise_run::handle(&store, event.payload).await)
+    }))
+    .await
+}
