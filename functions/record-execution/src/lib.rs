@@ -8,7 +8,6 @@ mod attempt;
 mod error;
 mod failure;
 pub mod flags;
-mod follow;
 mod handler;
 mod live;
 mod parameters;

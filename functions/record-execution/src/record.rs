@@ -9,7 +9,7 @@ use trace_store::TraceStore;
 use crate::{LiveRecording, Progress, RecordError, RecorderOptions, Telling};
 
 /// The most that `GetExecutionHistory` answers with at once, from its API reference.
-pub(crate) const MOST_EVENTS: i32 = 1_000;
+const MOST_EVENTS: i32 = 1_000;
 
 /// A page while an execution is followed: more than a few states in a row make.
 const FEW_EVENTS: i32 = 100;
@@ -17,7 +17,7 @@ const FEW_EVENTS: i32 = 100;
 /// Records executions from their whole history: what a function does with each status change.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    pub(crate) step_functions: Client,
+    step_functions: Client,
     store: TraceStore,
     policy: Policy,
     default_tenant: TenantId,
@@ -120,7 +120,7 @@ impl Recorder {
     }
 }
 
-pub(crate) fn failed<E>(
+fn failed<E>(
     operation: &'static str,
     arn: &ExecutionArn,
     error: SdkError<E, aws_sdk_sfn::config::http::HttpResponse>,

@@ -8,6 +8,7 @@ use crate::{AttributeValue, Cost, Span, Usage, conventions};
 /// A run in numbers, computed from its spans and never incremented. Tokens and cost count
 /// leaf model calls only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Totals {
     pub spans: u64,
     pub errors: u64,

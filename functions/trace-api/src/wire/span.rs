@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -43,6 +44,8 @@ pub(crate) struct SpanSummary {
     state: Option<String>,
     /// From 1.
     attempt: Option<i64>,
+    /// Of a Map's iteration: its index, from 0.
+    iteration: Option<i64>,
     /// From the run's start; negative when another machine's clock was behind.
     start_offset_us: i64,
     /// Null while it is open.
@@ -74,16 +77,14 @@ pub(crate) struct SpanStatus {
 /// As the provider counted; null is unknown.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Usage)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the wire's names, which are the field's own"
-)]
 pub(crate) struct SpanUsage {
     input_tokens: Option<i64>,
     output_tokens: Option<i64>,
     cached_tokens: Option<i64>,
     cache_write_tokens: Option<i64>,
     reasoning_tokens: Option<i64>,
+    /// From the request to the first chunk of a streamed answer.
+    time_to_first_token_us: Option<u64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -192,6 +193,7 @@ impl SpanSummary {
             kind: span.kind.as_str(),
             state: span.text(conventions::WORKFLOW_STATE).map(str::to_owned),
             attempt: span.int(conventions::WORKFLOW_ATTEMPT),
+            iteration: span.int(conventions::WORKFLOW_ITERATION),
             start_offset_us: offset_us(span.start, run.started_at),
             duration_us: duration_us(span),
             status: SpanStatus::from(&span.status),
@@ -285,6 +287,14 @@ impl From<&Content> for ContentSummary {
     }
 }
 
+/// OpenTelemetry has it in seconds.
+fn time_to_first_token(span: &Span) -> Option<Duration> {
+    match span.attributes.get(conventions::TIME_TO_FIRST_CHUNK)? {
+        AttributeValue::Double(seconds) => Duration::try_from_secs_f64(*seconds).ok(),
+        _ => None,
+    }
+}
+
 impl SpanUsage {
     fn of(span: &Span) -> Option<Self> {
         let usage = Self {
@@ -293,6 +303,7 @@ impl SpanUsage {
             cached_tokens: span.int(conventions::USAGE_CACHE_READ),
             cache_write_tokens: span.int(conventions::USAGE_CACHE_CREATION),
             reasoning_tokens: span.int(conventions::USAGE_REASONING),
+            time_to_first_token_us: time_to_first_token(span).map(micros),
         };
         (usage.input_tokens.is_some() || usage.output_tokens.is_some()).then_some(usage)
     }
