@@ -91,7 +91,6 @@ pub(crate) struct Invocation {
     pub(crate) function: String,
     pub(crate) payload: Value,
     pub(crate) mode: InvocationMode,
-    pub(crate) deadline: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

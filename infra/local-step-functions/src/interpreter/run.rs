@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
-use state_language::{Flow, Scope, State, StateMachine, StateVisit};
+use state_language::{Flow, Scope, State, StateMachine};
 use trace_model::Timestamp;
 
 use super::frame::{Activity, Doing, Frame, FrameId, FramePlace, InState};
@@ -196,19 +196,7 @@ fn link_scopes(frames: &mut BTreeMap<FrameId, Frame>) {
     let mut linked: BTreeMap<FrameId, Arc<Scope>> = BTreeMap::new();
     for (id, frame) in frames.iter_mut() {
         if let Some(outer) = frame.place.parent().and_then(|parent| linked.get(&parent)) {
-            let own = frame.scope.own();
-            let own = own
-                .map(|(name, value)| (name.to_owned(), value.clone()))
-                .collect();
-            let visit = StateVisit {
-                name: "",
-                entered_event_id: 0,
-            };
-            let mut scope = Scope::nested(Arc::clone(outer));
-            scope
-                .assign(visit, own)
-                .expect("these values were assigned within the same limits");
-            frame.scope = scope;
+            frame.scope = std::mem::take(&mut frame.scope).within(Arc::clone(outer));
         }
         linked.insert(*id, Arc::new(frame.scope.clone()));
     }

@@ -85,7 +85,6 @@ impl Interpreter<'_> {
                     function,
                     payload,
                     mode,
-                    deadline,
                 }));
             }
             Err(cause) => {
