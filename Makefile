@@ -1,0 +1,34 @@
+# run and test need nothing but Rust, Go, Java with Maven, and Python; what else they use they
+# install under .tools/, in pinned versions.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench tools licences
+
+CARGO_INCREMENTAL ?= $(if $(CI),0,1)
+export CARGO_INCREMENTAL
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## build everything, start the local cloud, run the example workflows, serve until Ctrl-C
+	cargo run -- dev --demo
+
+test: tools check ## everything that must hold
+	cargo test --workspace --all-targets
+	cargo test --workspace --doc
+
+check: ## formatting and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+bench: ## the figures of docs/benchmarks.md
+	cargo bench --workspace --benches
+
+tools: ## what the tests run beside our own code
+	tests/bin/install-dynamodb-local
+	tests/bin/install-versitygw
+	tests/bin/install-collector
+	tests/bin/install-cargo-lambda
+
+licences: ## licences and advisories of what we depend on
+	tests/bin/install-cargo-deny
+	.tools/bin/cargo-deny --locked check

@@ -1,0 +1,155 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use trace_model::TenantId;
+use url::Url;
+
+/// Traces of AI workflows on AWS Step Functions, on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "stepscope", version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the local cloud: Step Functions, DynamoDB, S3, the recorder and the API.
+    Dev(DevArguments),
+    /// Run a workflow and show its trace; the exit status is the run's.
+    Run(RunArguments),
+    /// List the latest runs.
+    Executions(ExecutionsArguments),
+    /// Show the trace of one run.
+    Trace(TraceArguments),
+    /// List the workflows.
+    Workflows(WorkflowsArguments),
+    /// Print an access token of the local issuer.
+    Token(TokenArguments),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CloudArguments {
+    /// Where the local cloud keeps its data.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".stepscope",
+        env = "STEPSCOPE_DATA"
+    )]
+    pub data: PathBuf,
+    /// Workflows of your own: a folder of *.asl.json files, beside the examples.
+    #[arg(long, value_name = "DIR")]
+    pub workflows: Option<PathBuf>,
+    /// Lambda's Invoke API for functions that are not Stepscope's own, as `cargo lambda watch`,
+    /// `sam local start-lambda` and emulators serve it.
+    #[arg(long, value_name = "URL")]
+    pub lambda_endpoint: Option<Url>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevArguments {
+    /// Port of the API on 127.0.0.1; 0 takes any free one.
+    #[arg(long, default_value_t = 8787)]
+    pub port: u16,
+    /// Port of the AWS endpoint; without it the API's port plus one.
+    #[arg(long, value_name = "PORT")]
+    pub aws_port: Option<u16>,
+    /// Run the example workflows first and show their traces.
+    #[arg(long)]
+    pub demo: bool,
+    #[command(flatten)]
+    pub cloud: CloudArguments,
+}
+
+/// Which local cloud to talk to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Target {
+    /// A running `stepscope dev`; without it the one on the data folder, or one started here.
+    #[arg(long, value_name = "URL", env = "STEPSCOPE_URL")]
+    pub url: Option<Url>,
+    #[command(flatten)]
+    pub cloud: CloudArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// A workflow's name, or a file that ends in .asl.json.
+    #[arg(value_name = "WORKFLOW|FILE")]
+    pub workflow: String,
+    /// The input: JSON, or @FILE; a workflow run by name takes its example input without it.
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub input: Option<String>,
+    /// Whose run it is.
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    /// The execution's name; the same name and input start no second run.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Print one JSON object at the end instead.
+    #[arg(long)]
+    pub json: bool,
+    /// Show every iteration of a Map.
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExecutionsArguments {
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    /// Only runs of this workflow.
+    #[arg(long)]
+    pub workflow: Option<String>,
+    /// Only runs in this status: `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT` or `ABORTED`.
+    #[arg(long)]
+    pub status: Option<String>,
+    /// How many, newest first.
+    #[arg(long, default_value_t = 20)]
+    pub limit: u32,
+    /// Print the API's answer.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArguments {
+    /// The run: MACHINE:NAME, its ARN, or its trace id.
+    pub execution: String,
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    /// Print the API's answer.
+    #[arg(long)]
+    pub json: bool,
+    /// Show every iteration of a Map.
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkflowsArguments {
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    /// Print the API's answer.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArguments {
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    /// What it may do, such as traces:read; may be repeated; all scopes without it.
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Vec<String>,
+    #[command(flatten)]
+    pub target: Target,
+}
