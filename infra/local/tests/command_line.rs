@@ -125,7 +125,7 @@ fn an_author_s_mistake_is_told_with_its_place_and_what_to_do() {
         assert!(!said.contains("panicked"), "{said}");
     };
     // JSON and Amazon States Language
-    check("{", "{}", &["mistake.asl.json", "line 1"]);
+    check("{", "{}", &["mistake.asl.json:1:1", "JSON"]);
     check(
         &machine(r#"{"Type":"Pass","Next":"B"}"#),
         "{}",

@@ -54,7 +54,22 @@ fn totals_add_up(trace: &Value) {
 fn support_triage() {
     let folder = Folder::new();
     let (_, trace) = run_and_trace(&folder, "support-triage", None);
-    insta::assert_snapshot!(outline(&trace), @"");
+    insta::assert_snapshot!(outline(&trace), @r"
+    run support-triage
+      state Classify
+        attempt Classify attempt 1
+          node llm
+            model chat demo-model
+      state Route
+      state LookUpCustomer
+        attempt LookUpCustomer attempt 1
+          node http
+            http GET 127.0.0.1
+      state DraftReply
+        attempt DraftReply attempt 1
+          node llm
+            model chat demo-model
+    ");
     totals_add_up(&trace);
 }
 
@@ -63,7 +78,36 @@ fn flaky_enrichment() {
     let folder = Folder::new();
     let (run, trace) = run_and_trace(&folder, "flaky-enrichment", None);
     assert_eq!(run["output"]["score"], "unknown");
-    insta::assert_snapshot!(outline(&trace), @"");
+    insta::assert_snapshot!(outline(&trace), @r"
+    run flaky-enrichment
+      state FetchProfile
+        attempt FetchProfile attempt 1  ✗ Http.Status503
+          node http  ✗ GET http
+            http GET 127.0.0.1  ✗ status 503
+        attempt FetchProfile attempt 2  ✗ Http.Status503
+          node http  ✗ GET http
+            http GET 127.0.0.1  ✗ status 503
+        attempt FetchProfile attempt 3
+          node http
+            http GET 127.0.0.1
+      state Enrich  ✗ Http.Status404
+        state Geocode  ✗ aborted
+          attempt Geocode attempt 1  ✗ aborted
+            node http
+              http GET 127.0.0.1
+        state CompanyRecord  ✗ Http.Status404
+          attempt CompanyRecord attempt 1  ✗ Http.Status404
+            node http  ✗ GET http
+              http GET 127.0.0.1  ✗ status 404
+      state Score  ✗ States.Timeout
+        attempt Score attempt 1  ✗ States.Timeout
+          node http
+            http POST 127.0.0.1
+      state Summarise
+        attempt Summarise attempt 1
+          node llm
+            model chat demo-model
+    ");
     totals_add_up(&trace);
 }
 
@@ -87,6 +131,14 @@ fn document_digest() {
         .filter(|line| line.trim_start().starts_with("iteration"));
     assert_eq!(iterations.count(), 20);
     let first: Vec<&str> = outline.lines().take(7).collect();
-    insta::assert_snapshot!(first.join("\n"), @"");
+    insta::assert_snapshot!(first.join("\n"), @r"
+    run document-digest
+      state SummariseEach
+        iteration SummariseEach iteration 0
+          state Summarise
+            attempt Summarise attempt 1
+              node llm
+                model chat demo-model
+    ");
     totals_add_up(&trace);
 }

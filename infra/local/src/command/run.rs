@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::trace;
-use crate::api::{Started, Trace};
+use crate::api::{Started, Trace, Workflows};
 use crate::arguments::RunArguments;
 use crate::cloud::examples::{self, DEMO_SERVICE_URL, RUN_NODE_FUNCTION_ARN, Workflow};
 use crate::cloud::machine_arn;
-use crate::connection::Connection;
+use crate::connection::{Connection, Refused};
 use crate::progress::Progress;
 use crate::terminal::say;
 
@@ -110,7 +111,12 @@ fn check(workflow: &Workflow, file: &Path) -> anyhow::Result<()> {
     let workflow = workflow.clone().substituted(&placeholders)?;
     state_language::parse(&workflow.definition)
         .map(|_| ())
-        .map_err(|problems| anyhow!("{} cannot run:\n{problems}", file.display()))
+        .map_err(|problems| {
+            let file = file.display();
+            let lines = problems.iter().map(|problem| format!("{file}:{problem}"));
+            let lines: Vec<String> = lines.collect();
+            anyhow!("the workflow cannot run\n{}", lines.join("\n"))
+        })
 }
 
 fn read_input(text: &str) -> anyhow::Result<Value> {
@@ -160,7 +166,41 @@ async fn start(
         body["name"] = json!(name);
     }
     let path = ["workflows", &order.workflow, "executions"];
-    connection.post(&path, &body).await
+    match connection.post(&path, &body).await {
+        Err(error) if is_not_found(&error) => Err(unknown_workflow(connection, &order.workflow)
+            .await
+            .unwrap_or(error)),
+        started => started,
+    }
+}
+
+fn is_not_found(error: &anyhow::Error) -> bool {
+    let refused = error.downcast_ref::<Refused>();
+    refused.is_some_and(|refused| refused.status == StatusCode::NOT_FOUND)
+}
+
+/// `None` when the workflows cannot be listed, or when it is there after all.
+async fn unknown_workflow(connection: &Connection, name: &str) -> Option<anyhow::Error> {
+    let known: Workflows = connection.get(&["workflows"], &[]).await.ok()?;
+    let known: Vec<String> = known
+        .workflows
+        .into_iter()
+        .map(|known| known.name)
+        .collect();
+    if known.iter().any(|known| known == name) {
+        return None;
+    }
+    let nearest = known
+        .iter()
+        .max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)))
+        .filter(|known| strsim::jaro(known, name) > 0.8);
+    Some(match nearest {
+        Some(nearest) => anyhow!("there is no workflow {name:?}; did you mean {nearest:?}?"),
+        None => anyhow!(
+            "there is no workflow {name:?}; there are {}, and files that end in .asl.json",
+            known.join(", ")
+        ),
+    })
 }
 
 /// Follows the history until the execution is over.

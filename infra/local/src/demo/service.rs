@@ -81,7 +81,9 @@ struct GeocodeQuery {
     city: String,
 }
 
+/// Slow enough that the branch beside it fails first.
 async fn geocode(Query(query): Query<GeocodeQuery>) -> Json<Value> {
+    tokio::time::sleep(Duration::from_millis(700)).await;
     Json(json!({"city": query.city, "latitude": 38.72, "longitude": -9.14}))
 }
 
