@@ -64,7 +64,14 @@ pub(super) async fn invoke(
         body.extend_from_slice(&chunk);
     }
     if !status.is_success() {
-        return Err(refused(status.as_u16(), error_type, &body));
+        // Emulators answer 500 with the function's own error, where Lambda answers 200 and
+        // says so in a header.
+        let payload = serde_json::from_slice::<Value>(&body).ok();
+        let payload = payload.filter(|payload| payload["errorType"].is_string());
+        return Err(match payload {
+            Some(payload) if error_type.is_none() => errored(&payload),
+            _ => refused(&request.function_name, status.as_u16(), error_type, &body),
+        });
     }
     let payload = if body.is_empty() {
         Ok(Value::Null)
@@ -95,7 +102,7 @@ fn errored(payload: &Value) -> ErrorAndCause {
 }
 
 /// The call itself was refused.
-fn refused(status: u16, error_type: Option<String>, body: &[u8]) -> ErrorAndCause {
+fn refused(function: &str, status: u16, error_type: Option<String>, body: &[u8]) -> ErrorAndCause {
     let name = error_type
         .map(|name| name.split(':').next().unwrap_or_default().to_owned())
         .filter(|name| !name.is_empty())
@@ -111,7 +118,7 @@ fn refused(status: u16, error_type: Option<String>, body: &[u8]) -> ErrorAndCaus
     let said = quoted(body);
     failure(
         &format!("Lambda.{name}"),
-        format!("the Lambda endpoint answered {status}: {said}"),
+        format!("the Lambda endpoint answered {status} for the function {function}: {said}"),
     )
 }
 

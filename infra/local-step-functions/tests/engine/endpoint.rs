@@ -20,6 +20,11 @@ async fn lambda() -> url::Url {
             )
                 .into_response(),
             "dies" => ([("x-amz-function-error", "Unhandled")], "{}").into_response(),
+            "throws-as-emulators-do" => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                json!({"errorType": "KeyError", "errorMessage": "worse"}).to_string(),
+            )
+                .into_response(),
             "busy" => (StatusCode::TOO_MANY_REQUESTS, "slow down").into_response(),
             "prose" => "not JSON".into_response(),
             _ => (
@@ -50,13 +55,18 @@ async fn other_functions_are_asked_from_the_endpoint() {
     }
     for (function, error, cause) in [
         ("throws", "ValueError", r#""errorMessage":"bad""#),
+        (
+            "throws-as-emulators-do",
+            "KeyError",
+            r#""errorMessage":"worse""#,
+        ),
         ("dies", "Lambda.Unknown", "did not return an error type"),
         ("busy", "Lambda.TooManyRequestsException", "slow down"),
         ("prose", "Lambda.Unknown", "not JSON"),
         (
             "none",
             "Lambda.ResourceNotFoundException",
-            "no such function",
+            "404 for the function none: no such function",
         ),
     ] {
         let states = json!({"Ask": invoke(function, &json!({}), &json!({}))});
