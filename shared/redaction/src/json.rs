@@ -1,6 +1,8 @@
 //! Walks JSON text in place: what is not masked stays as it was written, to the last space,
 //! digit and doubled key. Without recursion, so depth is no limit.
 
+use std::ops::Range;
+
 use serde::de::IgnoredAny;
 
 use crate::detectors::is_card_number;
@@ -11,6 +13,25 @@ use crate::masker::{Masker, Sensitivity};
 pub(crate) fn is_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '[', '"'])
         && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// JSON objects within other text, as prompts and messages quote them: whole, and none within
+/// another.
+pub(crate) fn objects_within(text: &str) -> Vec<Range<usize>> {
+    let mut objects: Vec<Range<usize>> = Vec::new();
+    let mut end = 0;
+    for (start, _) in text.match_indices('{') {
+        if start < end {
+            continue;
+        }
+        // serde_json reads 128 levels deep at most, which bounds how often a text is read.
+        let mut read = serde_json::Deserializer::from_str(&text[start..]).into_iter::<IgnoredAny>();
+        if let Some(Ok(_)) = read.next() {
+            end = start + read.byte_offset();
+            objects.push(start..end);
+        }
+    }
+    objects
 }
 
 /// Keys under which one object names another of its fields' values, as headers, tags and

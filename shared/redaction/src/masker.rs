@@ -98,7 +98,8 @@ impl Masker {
     fn text_within(&mut self, text: &str, texts: usize) -> Option<String> {
         self.rounds(text, |masker, text| {
             if !json::is_json(text) {
-                masker.plain_round(text)
+                let masked = masker.objects_round(text, texts);
+                masked.or_else(|| masker.plain_round(text))
             } else if texts > MOST_TEXTS {
                 Some(masker.unread(marker::TOO_DEEP, text.len()))
             } else {
@@ -123,6 +124,27 @@ impl Masker {
             }
         }
         Some(self.unread(marker::TOO_DEEP, text.len()))
+    }
+
+    /// Objects that the text quotes, by their keys; a round later the text itself.
+    fn objects_round(&mut self, text: &str, texts: usize) -> Option<String> {
+        if texts > MOST_TEXTS {
+            return None;
+        }
+        let mut masked = String::new();
+        let mut copied = 0;
+        for object in json::objects_within(text) {
+            if let Some(replaced) = json::mask(&text[object.clone()], self, texts) {
+                masked.push_str(&text[copied..object.start]);
+                masked.push_str(&replaced);
+                copied = object.end;
+            }
+        }
+        if copied == 0 {
+            return None;
+        }
+        masked.push_str(&text[copied..]);
+        Some(masked)
     }
 
     fn plain_round(&mut self, text: &str) -> Option<String> {

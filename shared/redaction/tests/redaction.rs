@@ -67,6 +67,27 @@ fn json_is_masked_by_key_at_any_depth_and_else_stays_as_written() {
 }
 
 #[test]
+fn json_that_a_text_quotes_is_masked_by_key() {
+    let check = |text: &str, expected: &str| {
+        assert_eq!(content(text), expected);
+    };
+    check(
+        r#"POST /pay answered 500: {"credentials": {"user": "ann", "code": "x7"}} { and [ more"#,
+        r#"POST /pay answered 500: {"credentials": {"user": "[REDACTED:named-secret]", "code": "[REDACTED:named-secret]"}} { and [ more"#,
+    );
+    check(
+        r#"Use {"name": "X-Api-Key", "value": "x7"}, or password=x8, {not: json}"#,
+        r#"Use {"name": "X-Api-Key", "value": "[REDACTED:named-secret]"}, or password=[REDACTED:named-secret], {not: json}"#,
+    );
+    check(
+        r#"two: {"a": 1.50} {"api_keys": ["x7", "x8"]}"#,
+        r#"two: {"a": 1.50} {"api_keys": ["[REDACTED:named-secret]", "[REDACTED:named-secret]"]}"#,
+    );
+    let unclosed = r#"{"a":"#.repeat(20_000);
+    check(&unclosed, &unclosed);
+}
+
+#[test]
 fn hard_case_16_json_of_any_depth_is_walked_or_replaced() {
     let deep = format!(
         "{}{{\"password\":\"hunter2\"}}{}",
