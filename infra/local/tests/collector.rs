@@ -78,6 +78,19 @@ fn what_a_collector_missed_arrives_when_it_is_back() {
 }
 
 #[test]
+fn a_stop_sends_what_is_there() {
+    let folder = Folder::new();
+    let collector = Collector::new(&folder).start();
+    let dev = folder.dev_with(&[], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url())]);
+    let runs = [run(&folder, "document-digest", &[])];
+    assert!(dev.interrupt().success());
+    let exported = collector.exported();
+
+    let dev = folder.dev(&[]);
+    assert_all_the_same(&exported, &stored_spans(&dev, &folder, &runs));
+}
+
+#[test]
 fn a_stop_does_not_wait_for_a_collector_that_hangs() {
     let folder = Folder::new();
     let listens_and_never_answers = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -22,7 +22,12 @@ pub(super) struct Mapping {
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
-/// Runs until cancelled. A batch the handler could not take stays and is offered again.
+/// What is there when the stop comes may still go out for this long.
+const LAST_MOMENTS: Duration = Duration::from_secs(2);
+
+/// Runs until stopped, and then on until nothing is left, something fails or the last moments
+/// are over. A batch the handler could not take stays and is offered again, if need be by the
+/// next process.
 pub(super) async fn drive<Handler, Handled>(
     mut consumer: Consumer,
     mapping: Mapping,
@@ -32,26 +37,43 @@ pub(super) async fn drive<Handler, Handled>(
     Handler: Fn(Event) -> Handled,
     Handled: Future<Output = DynamoDbEventResponse>,
 {
-    let mut wait = FIRST_WAIT;
-    let mut run = async || {
+    let run = async {
+        let mut wait = FIRST_WAIT;
         loop {
-            match take_batch(&mut consumer, mapping, &handler).await {
-                Ok(Taken::All) => wait = FIRST_WAIT,
+            let pause = match take_batch(&mut consumer, mapping, &stop, &handler).await {
+                Ok(Taken::Nothing) if stop.is_cancelled() => return,
+                Ok(Taken::Nothing | Taken::All) => {
+                    wait = FIRST_WAIT;
+                    continue;
+                }
                 Ok(Taken::UpToAFailure) => {
-                    tokio::time::sleep(wait).await;
+                    let pause = wait;
                     wait = (wait * 2).min(LONGEST_WAIT);
+                    pause
                 }
                 Err(failure) => {
                     error!(consumer = consumer.name(), %failure, "cannot read the table's stream");
-                    tokio::time::sleep(LONGEST_WAIT).await;
+                    LONGEST_WAIT
                 }
+            };
+            let paused = stop.run_until_cancelled(tokio::time::sleep(pause));
+            if paused.await.is_none() {
+                return;
             }
         }
     };
-    stop.run_until_cancelled(run()).await;
+    let over = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_MOMENTS).await;
+    };
+    tokio::select! {
+        () = run => {}
+        () = over => {}
+    }
 }
 
 enum Taken {
+    Nothing,
     All,
     UpToAFailure,
 }
@@ -59,22 +81,27 @@ enum Taken {
 async fn take_batch<Handler, Handled>(
     consumer: &mut Consumer,
     mapping: Mapping,
+    stop: &CancellationToken,
     handler: &Handler,
 ) -> Result<Taken, LocalStorageError>
 where
     Handler: Fn(Event) -> Handled,
     Handled: Future<Output = DynamoDbEventResponse>,
 {
-    let first = consumer.next_batch(1, Duration::from_hours(1)).await?;
-    if first.is_empty() {
-        return Ok(Taken::All);
+    // A stop cuts the waiting short, and nothing else.
+    let first = consumer.next_batch(1, Duration::from_hours(1));
+    if let Some(first) = stop.run_until_cancelled(first).await
+        && first?.is_empty()
+    {
+        return Ok(Taken::Nothing);
     }
-    tokio::time::sleep(mapping.window).await;
+    stop.run_until_cancelled(tokio::time::sleep(mapping.window))
+        .await;
     let records = consumer
         .next_batch(mapping.most_records, Duration::ZERO)
         .await?;
     let Some(last) = records.last().map(|record| record.sequence) else {
-        return Ok(Taken::All);
+        return Ok(Taken::Nothing);
     };
     let sequences = sequences(&records);
     let response = handler(ChangeRecord::into_event(records)).await;
