@@ -65,6 +65,16 @@ pub(crate) struct Timer {
     pub(crate) kind: TimerKind,
 }
 
+impl Timer {
+    /// Whether the run, which goes on, still does what the timer was set for.
+    pub(crate) fn is_awaited(&self, run: &Run) -> bool {
+        self.kind == TimerKind::ExecutionTimeout
+            || run
+                .frame(self.frame)
+                .is_some_and(|frame| frame.generation == self.generation)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TimerKind {
     /// A Wait state or the delay before a retry is over.

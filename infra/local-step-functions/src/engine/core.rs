@@ -23,6 +23,9 @@ use crate::{AwsError, Error, Place};
 const COMMIT_ATTEMPTS: u32 = 5;
 const COMMIT_PAUSE: Duration = Duration::from_millis(200);
 
+/// Fewer timers than this are not worth looking through.
+const FEWEST_SWEPT: usize = 1_024;
+
 #[derive(Debug)]
 pub(super) struct Core {
     writer: Writer,
@@ -30,11 +33,13 @@ pub(super) struct Core {
     place: Arc<Place>,
     clock: Clock,
     machines: HashMap<String, Machine>,
-    /// Parsed definitions by the row of their revision.
+    /// Parsed definitions of the machines' present revisions, by the row of the revision.
     definitions: HashMap<RowId, Arc<StateMachine>>,
     runs: HashMap<RowId, Run>,
     runs_by_arn: HashMap<Arc<str>, RowId>,
     timers: BinaryHeap<Reverse<(Timer, RowId)>>,
+    /// At this many timers those that ring for nothing are looked for.
+    sweep_timers_at: usize,
     /// Signals for the next batch: runs that stopped at a step's limit, and after a start the
     /// calls that were under way.
     pending: Vec<(RowId, Signal)>,
@@ -64,9 +69,15 @@ struct Batch {
 }
 
 impl Core {
-    /// When the next timer rings.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.timers.peek().map(|Reverse((timer, _))| timer.due)
+    /// When the next timer rings that anyone waits for.
+    pub(super) fn next_due(&mut self) -> Option<Timestamp> {
+        while let Some(Reverse((timer, run))) = self.timers.peek() {
+            if is_awaited(&self.runs, timer, *run) {
+                return Some(timer.due);
+            }
+            self.timers.pop();
+        }
+        None
     }
 
     /// Whether there is work that needs no waiting.
@@ -114,8 +125,20 @@ impl Core {
         if !batch.writes.is_empty() {
             self.commit(&batch.writes)?;
         }
+        self.sweep_timers();
         batch.effects.growth = batch.grown.into_values().collect();
         Ok(batch.effects)
+    }
+
+    /// A run that ends leaves its timers behind, which may be due in a year. Looking at twice as
+    /// many as were left the last time costs each timer a constant.
+    fn sweep_timers(&mut self) {
+        if self.timers.len() >= self.sweep_timers_at {
+            let runs = &self.runs;
+            self.timers
+                .retain(|Reverse((timer, run))| is_awaited(runs, timer, *run));
+            self.sweep_timers_at = (2 * self.timers.len()).max(FEWEST_SWEPT);
+        }
     }
 
     /// Leaves one database file behind.
@@ -163,3 +186,11 @@ impl Core {
         }
     }
 }
+
+/// Whether the timer's run goes on and still does what the timer was set for.
+fn is_awaited(runs: &HashMap<RowId, Run>, timer: &Timer, run: RowId) -> bool {
+    runs.get(&run).is_some_and(|run| timer.is_awaited(run))
+}
+
+#[cfg(test)]
+mod tests;

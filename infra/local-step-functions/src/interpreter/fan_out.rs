@@ -101,15 +101,20 @@ impl Interpreter<'_> {
             self.announce_iteration(id, started_event_id);
         }
         for index in 0..starting {
-            self.begin_iteration(id, map, children.id(index))?;
+            let begun = self.begin_iteration(id, map, children.id(index));
+            if let Err(failure) = begun {
+                // Those before it have begun, and the state is about to fail under them.
+                self.stop_children(id, started_event_id);
+                return Err(failure);
+            }
         }
         Ok(())
     }
 
     /// Writes `MapIterationStarted` for the next item, which its first state then links to.
     fn announce_iteration(&mut self, id: FrameId, previous: i64) -> Option<FrameId> {
-        let in_state = self.run.in_state_mut(id)?;
-        let Doing::Map(children, progress) = &mut in_state.doing else {
+        let name = self.run.in_state(id)?.name.clone();
+        let Doing::Map(children, progress) = self.run.fan_out_mut(id)? else {
             return None;
         };
         if progress.next >= children.count {
@@ -118,7 +123,7 @@ impl Interpreter<'_> {
         let index = progress.next;
         progress.next += 1;
         let child = children.id(index);
-        let details = events::iteration(&in_state.name, index);
+        let details = events::iteration(&name, index);
         let event = self.append_after(previous, EventType::MapIterationStarted, details);
         self.run.frame_mut(child)?.last_event_id = event;
         Some(child)
@@ -144,11 +149,8 @@ impl Interpreter<'_> {
     }
 
     pub(super) fn finish_branch(&mut self, parent: FrameId, id: FrameId, output: Value) {
-        self.settle(id, output);
-        let Some(in_state) = self.run.in_state_mut(parent) else {
-            return;
-        };
-        let Doing::Parallel(children) = &mut in_state.doing else {
+        self.settle(id, Activity::Finished(output));
+        let Some(Doing::Parallel(children)) = self.run.fan_out_mut(parent) else {
             return;
         };
         children.remaining -= 1;
@@ -178,7 +180,7 @@ impl Interpreter<'_> {
             EventType::MapIterationSucceeded,
             details,
         );
-        self.iteration_ended(parent, id, output);
+        self.iteration_ended(parent, id, Activity::Finished(output));
     }
 
     pub(super) fn fail_iteration(
@@ -192,16 +194,13 @@ impl Interpreter<'_> {
         let details = self.iteration_details(parent, index);
         let last = self.last_event(id);
         self.append_after(last, EventType::MapIterationFailed, details);
-        let Some(in_state) = self.run.in_state_mut(parent) else {
-            return;
-        };
-        let Doing::Map(_, progress) = &mut in_state.doing else {
+        let Some(Doing::Map(_, progress)) = self.run.fan_out_mut(parent) else {
             return;
         };
         progress.failed += 1;
         let progress = *progress;
         if progress.failed <= progress.tolerated_failures {
-            return self.iteration_ended(parent, id, output);
+            return self.iteration_ended(parent, id, Activity::Tolerated(output));
         }
         self.stop_children(parent, last);
         if progress.tolerated_failures == 0 {
@@ -216,12 +215,9 @@ impl Interpreter<'_> {
     }
 
     /// An iteration is over, well or tolerably: the next begins, or the Map is done.
-    fn iteration_ended(&mut self, parent: FrameId, id: FrameId, output: Value) {
-        self.settle(id, output);
-        let Some(in_state) = self.run.in_state_mut(parent) else {
-            return;
-        };
-        let Doing::Map(children, _) = &mut in_state.doing else {
+    fn iteration_ended(&mut self, parent: FrameId, id: FrameId, ended: Activity) {
+        self.settle(id, ended);
+        let Some(Doing::Map(children, _)) = self.run.fan_out_mut(parent) else {
             return;
         };
         children.remaining -= 1;
@@ -251,7 +247,8 @@ impl Interpreter<'_> {
         let mut outputs = Vec::with_capacity(children.count);
         for child in children.ids() {
             if let Some(frame) = self.run.frame_mut(child)
-                && let Activity::Finished(output) = &mut frame.activity
+                && let Activity::Finished(output) | Activity::Tolerated(output) =
+                    &mut frame.activity
             {
                 outputs.push(output.take());
             }
@@ -314,9 +311,9 @@ impl Interpreter<'_> {
         self.run.remove_frame(id);
     }
 
-    fn settle(&mut self, id: FrameId, output: Value) {
+    fn settle(&mut self, id: FrameId, ended: Activity) {
         if let Some(frame) = self.run.frame_mut(id) {
-            frame.activity = Activity::Finished(output);
+            frame.activity = ended;
         }
     }
 

@@ -58,6 +58,14 @@ pub(crate) enum Activity {
     InState(InState),
     /// Done; the output waits for the siblings.
     Finished(Value),
+    /// An iteration that failed within its Map's tolerance, with the error as its output.
+    Tolerated(Value),
+}
+
+impl Activity {
+    pub(crate) const fn has_ended(&self) -> bool {
+        matches!(self, Self::Finished(_) | Self::Tolerated(_))
+    }
 }
 
 /// A state that was entered and not yet left.
@@ -98,7 +106,7 @@ pub(crate) enum Doing {
 pub(crate) struct Children {
     pub(crate) first: FrameId,
     pub(crate) count: usize,
-    /// Children that have not ended.
+    /// Children that have not ended. As stored it may be behind: `Run::resumed` counts anew.
     pub(crate) remaining: usize,
     /// `ParallelStateStarted` or `MapStateStarted`.
     pub(crate) started_event_id: i64,
@@ -114,10 +122,12 @@ impl Children {
     }
 }
 
+/// `next` and `failed` may be behind as they are stored: `Run::resumed` counts them anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MapProgress {
     /// The next item to start.
     pub(crate) next: usize,
+    /// Iterations that failed within the tolerance, and the one that went beyond it.
     pub(crate) failed: usize,
     /// More failures than this fail the state.
     pub(crate) tolerated_failures: usize,

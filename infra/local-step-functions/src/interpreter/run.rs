@@ -80,8 +80,8 @@ impl Run {
         }
     }
 
-    /// A run as it was stored: scopes see the outer ones again, and frames that were ready are
-    /// ready again.
+    /// A run as it was stored: scopes see the outer ones again, fan-outs know how far they are,
+    /// and frames that were ready are ready again.
     pub(crate) fn resumed(
         info: ExecutionInfo,
         machine: Arc<StateMachine>,
@@ -90,6 +90,7 @@ impl Run {
         mut frames: BTreeMap<FrameId, Frame>,
     ) -> Self {
         link_scopes(&mut frames);
+        count_children(&mut frames);
         let is_ready = |frame: &Frame| {
             matches!(
                 &frame.activity,
@@ -154,14 +155,23 @@ impl Run {
     pub(crate) fn in_state(&self, id: FrameId) -> Option<&InState> {
         match &self.frame(id)?.activity {
             Activity::InState(state) => Some(state),
-            Activity::Pending | Activity::Finished(_) => None,
+            Activity::Pending | Activity::Finished(_) | Activity::Tolerated(_) => None,
         }
     }
 
     pub(crate) fn in_state_mut(&mut self, id: FrameId) -> Option<&mut InState> {
         match &mut self.frame_mut(id)?.activity {
             Activity::InState(state) => Some(state),
-            Activity::Pending | Activity::Finished(_) => None,
+            Activity::Pending | Activity::Finished(_) | Activity::Tolerated(_) => None,
+        }
+    }
+
+    /// A fan-out, to move its progress on. The frame is not stored again for that: it holds the
+    /// state's whole input, and what the children's frames say is enough to go on from.
+    pub(crate) fn fan_out_mut(&mut self, id: FrameId) -> Option<&mut Doing> {
+        match &mut self.frames.get_mut(&id)?.activity {
+            Activity::InState(state) => Some(&mut state.doing),
+            Activity::Pending | Activity::Finished(_) | Activity::Tolerated(_) => None,
         }
     }
 
@@ -199,6 +209,41 @@ fn link_scopes(frames: &mut BTreeMap<FrameId, Frame>) {
             frame.scope = std::mem::take(&mut frame.scope).within(Arc::clone(outer));
         }
         linked.insert(*id, Arc::new(frame.scope.clone()));
+    }
+}
+
+/// How far each fan-out is, from its children: iterations begin in their order, and those that
+/// ended stay until all have.
+fn count_children(frames: &mut BTreeMap<FrameId, Frame>) {
+    let counted: Vec<(FrameId, Doing)> = frames
+        .iter()
+        .filter_map(|(id, frame)| {
+            let Activity::InState(state) = &frame.activity else {
+                return None;
+            };
+            let mut doing = state.doing.clone();
+            let (Doing::Parallel(children) | Doing::Map(children, _)) = &mut doing else {
+                return None;
+            };
+            let activities: Vec<&Activity> = children
+                .ids()
+                .filter_map(|child| frames.get(&child).map(|frame| &frame.activity))
+                .collect();
+            let count = |is: fn(&Activity) -> bool| activities.iter().filter(|it| is(it)).count();
+            children.remaining = count(|it| !it.has_ended());
+            if let Doing::Map(_, progress) = &mut doing {
+                progress.next = count(|it| *it != Activity::Pending);
+                progress.failed = count(|it| matches!(it, Activity::Tolerated(_)));
+            }
+            Some((*id, doing))
+        })
+        .collect();
+    for (id, doing) in counted {
+        if let Some(frame) = frames.get_mut(&id)
+            && let Activity::InState(state) = &mut frame.activity
+        {
+            state.doing = doing;
+        }
     }
 }
 

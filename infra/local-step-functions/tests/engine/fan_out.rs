@@ -262,6 +262,45 @@ async fn a_failing_iteration_stops_the_map_unless_tolerated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_item_that_cannot_be_selected_stops_those_before_it() {
+    let cloud = Cloud::start().await;
+    let value = "$states.context.Map.Item.Value";
+    let states = json!({
+        "Each": {
+            "Type": "Map",
+            "ItemSelector": {"n": format!("{{% {value} = 2 ? $error('no two') : {value} %}}")},
+            "ItemProcessor": flow(&json!({"Nap": {"Type": "Wait", "Seconds": 5, "End": true}})),
+            "Catch": [{
+                "ErrorEquals": ["States.QueryEvaluationError"], "Output": "caught", "Next": "On",
+            }],
+            "End": true,
+        },
+        "On": {"Type": "Wait", "Seconds": 20, "End": true},
+    });
+    let ended = cloud.run(&machine(&states), &json!([1, 2, 3])).await;
+    assert_eq!(
+        (ended.output.clone(), ended.seconds()),
+        (Some(json!("caught")), 20),
+        "{:?}",
+        ended.cause
+    );
+    assert_eq!(
+        ended.types()[6..],
+        [
+            "WaitStateEntered",
+            "WaitStateAborted",
+            "MapIterationAborted",
+            "EvaluationFailed",
+            "MapStateFailed",
+            "MapStateExited",
+            "WaitStateEntered",
+            "WaitStateExited",
+            "ExecutionSucceeded",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_map_inside_a_parallel_inside_a_map_comes_together() {
     let cloud = Cloud::start().await;
     let inner = json!({"Inner": {

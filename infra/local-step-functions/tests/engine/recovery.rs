@@ -52,6 +52,41 @@ async fn a_run_goes_on_where_it_stood() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_map_knows_how_many_items_began_and_failed() {
+    let cloud = Cloud::start().await;
+    let states = json!({"Each": {
+        "Type": "Map",
+        "MaxConcurrency": 2,
+        "ToleratedFailureCount": 1,
+        "ItemProcessor": {"StartAt": "Nap", "States": {
+            "Nap": {"Type": "Wait", "Seconds": "{% $abs($states.input) %}", "Next": "Bad?"},
+            "Bad?": {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $states.input < 0 %}", "Next": "Bad"}],
+                "Default": "Good",
+            },
+            "Bad": {"Type": "Fail", "Error": "Below"},
+            "Good": {"Type": "Pass", "End": true},
+        }},
+        "End": true,
+    }});
+    let machine = cloud.create("m", &machine(&states)).await;
+    for (items, status) in [
+        (json!([-2, 9, 3, 4, 5]), Succeeded),
+        (json!([-2, 9, 3, -4, 5]), Failed),
+    ] {
+        let arn = cloud.begin(&machine, &items).await;
+        cloud.reached(&arn, "MapIterationFailed").await;
+        let again = crashed(&cloud, functions()).await;
+        let ended = again.ended(&arn).await;
+        assert_eq!(ended.status, status, "{:?}", ended.cause);
+        let undisturbed = cloud.ended(&arn).await;
+        assert_eq!(ended.links(), undisturbed.links());
+        assert_eq!(ended.output, undisturbed.output);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_was_under_way_fails_and_is_retried() {
     let cloud = Cloud::start().await;
     let retry =

@@ -67,7 +67,7 @@ impl Core {
             return Err(AwsError::validation("not an UpdateStateMachine request"));
         };
         let mut machine = self.machine(&name)?.clone();
-        let parsed = self.definitions.get(&machine.revision.id).cloned();
+        let parsed = self.definitions.remove(&machine.revision.id);
         let (text, parsed) = definition
             .map_or((machine.revision.definition, parsed), |(text, parsed)| {
                 (text, Some(parsed))
@@ -90,7 +90,8 @@ impl Core {
     /// Deleting what is not there succeeds, as on AWS. Its running executions are aborted; their
     /// histories stay.
     pub(super) fn delete_machine(&mut self, name: &str, batch: &mut Batch) -> Value {
-        if self.machines.remove(name).is_some() {
+        if let Some(machine) = self.machines.remove(name) {
+            self.definitions.remove(&machine.revision.id);
             let running = self
                 .runs
                 .iter()

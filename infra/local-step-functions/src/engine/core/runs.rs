@@ -1,7 +1,7 @@
 //! Executions: found again at the start, started, signalled, ended.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -46,6 +46,7 @@ impl Core {
             runs: HashMap::new(),
             runs_by_arn: HashMap::new(),
             timers: BinaryHeap::new(),
+            sweep_timers_at: super::FEWEST_SWEPT,
             pending: Vec::new(),
             last_execution,
             last_revision,
@@ -53,6 +54,10 @@ impl Core {
         for stored in running {
             core.resume(stored)?;
         }
+        // Runs hold the one they go by; starts need the present ones only.
+        let present = core.machines.values().map(|machine| machine.revision.id);
+        let present: HashSet<RowId> = present.collect();
+        core.definitions.retain(|id, _| present.contains(id));
         Ok(core)
     }
 
