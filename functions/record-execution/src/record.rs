@@ -3,7 +3,7 @@ use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::ExecutionStatus;
 use redaction::Policy;
-use trace_model::{ExecutionArn, TenantId};
+use trace_model::{ExecutionArn, TenantId, Timestamp};
 use trace_store::TraceStore;
 
 use crate::{LiveRecording, Progress, RecordError, RecorderOptions, Telling};
@@ -108,6 +108,28 @@ impl Recorder {
             }
         }
         recording.advance(&fresh).await
+    }
+
+    /// Ends as abandoned what functions that began before `gone_before` left open in the parts
+    /// of the execution that the recording knows to be over. Answers how many spans are open
+    /// where it goes on.
+    pub async fn end_abandoned_spans(
+        &self,
+        recording: &LiveRecording,
+        gone_before: Timestamp,
+    ) -> Result<usize, RecordError> {
+        let recorder = recording.recorder();
+        let Some(tenant) = recorder.tenant() else {
+            return Ok(0);
+        };
+        self.store
+            .end_abandoned_spans(tenant, recorder.trace_id(), gone_before)
+            .await
+            .map(|done| done.undecided)
+            .map_err(|source| RecordError::Store {
+                arn: recorder.execution_arn().clone(),
+                source,
+            })
     }
 
     async fn describe(&self, arn: &ExecutionArn) -> Result<DescribeExecutionOutput, RecordError> {

@@ -17,6 +17,7 @@ pub const PRICE_TABLE: &str = "stepscope.cost.price_table";
 pub const FLAGS: &str = "stepscope.flags";
 
 /// What `stepscope.flags` may say of a span.
+pub const FLAG_ABANDONED: &str = "abandoned";
 pub const FLAG_END_BEFORE_START: &str = "end_before_start";
 pub const FLAG_INVALID_PARENT: &str = "invalid_parent_span_id";
 pub const FLAG_INVALID_LINK: &str = "invalid_link_dropped";

@@ -4,6 +4,7 @@
 //! Does no IO, keeps no state, reads no clock of its own, and masks nothing: that is
 //! `redaction`, which alone turns a [`Span`] into something that may be stored.
 
+mod abandonment;
 #[cfg(test)]
 mod arbitrary;
 mod attribute;
@@ -22,6 +23,7 @@ mod totals;
 mod tree;
 mod usage;
 
+pub use abandonment::Abandonment;
 pub use attribute::{AttributeValue, Attributes};
 pub use clock::{Clock, Timestamp};
 pub use content::{Content, ContentBody, ContentLocation};

@@ -3,6 +3,7 @@
 //! Takes masked spans only, and masks nothing itself; knows no wire JSON, authorizes nobody,
 //! and computes no totals. Every call is for one tenant, whose id begins every key.
 
+mod abandon;
 mod body;
 mod chunk;
 mod compression;
@@ -23,6 +24,7 @@ mod stream;
 mod table;
 mod write;
 
+pub use abandon::AbandonedSpans;
 pub use config::StoreConfig;
 pub use error::StoreError;
 pub use list::{RunCursor, RunFilter, RunPage};

@@ -99,6 +99,8 @@ impl LocalCloud {
         let stop_recording = CancellationToken::new();
         let tasks = TaskTracker::new();
         let recordings = TaskTracker::new();
+        let invocations = TaskTracker::new();
+        let started = clock.now();
 
         // The store and what writes to it.
         let store_config = StoreConfig {
@@ -121,7 +123,12 @@ impl LocalCloud {
             data: options.data.clone(),
             place: engines::place(),
             clock: clock.clone(),
-            functions: nodes::functions(environment, options.lambda_endpoint.clone(), &tasks)?,
+            functions: nodes::functions(
+                environment,
+                options.lambda_endpoint.clone(),
+                &tasks,
+                &invocations,
+            )?,
         })
         .await?;
         let sfn = engines::step_functions_client(&step_functions);
@@ -142,6 +149,8 @@ impl LocalCloud {
             sfn.clone(),
             clock.clone(),
             &options.data,
+            started,
+            invocations,
         );
         recordings.spawn(recording.run(stop_recording.clone()));
 

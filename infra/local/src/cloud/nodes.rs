@@ -8,6 +8,7 @@ use local_step_functions::{FunctionError, FunctionInvoker, InvocationRequest};
 use run_node::{NodeEnvironment, NodeSettings};
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use trace_model::Attributes;
 use tracer::{Invocation, WorkflowTracer};
 use url::Url;
@@ -44,14 +45,21 @@ pub(super) fn resource() -> Attributes {
 }
 
 /// `run-node` in this process; every other function behind the endpoint, if there is one.
+/// `invocations` holds a token for each call until its spans are written.
 pub(super) fn functions(
     environment: Arc<NodeEnvironment>,
     lambda_endpoint: Option<Url>,
     tasks: &TaskTracker,
+    invocations: &TaskTracker,
 ) -> anyhow::Result<FunctionInvoker> {
-    let tasks = tasks.clone();
+    let (tasks, invocations) = (tasks.clone(), invocations.clone());
     let invoker = FunctionInvoker::new().with_function(RUN_NODE, move |request| {
-        invoke(Arc::clone(&environment), request, tasks.clone())
+        invoke(
+            Arc::clone(&environment),
+            request,
+            tasks.clone(),
+            invocations.token(),
+        )
     });
     Ok(match lambda_endpoint {
         Some(endpoint) => invoker.with_lambda_endpoint(endpoint, lambda_process::http_client()?),
@@ -64,6 +72,7 @@ async fn invoke(
     environment: Arc<NodeEnvironment>,
     request: InvocationRequest,
     tasks: TaskTracker,
+    under_way: TaskTrackerToken,
 ) -> Result<Value, FunctionError> {
     let invocation = Invocation {
         deadline: Some(request.deadline),
@@ -71,7 +80,10 @@ async fn invoke(
         ..Invocation::default()
     };
     let answer = run_node::handle_invocation(&environment, request.payload, invocation).await;
-    tasks.spawn(async move { environment.tracer().flush().await });
+    tasks.spawn(async move {
+        environment.tracer().flush().await;
+        drop(under_way);
+    });
     answer.map_err(|error| FunctionError {
         error_type: error.name(),
         error_message: error.to_string(),

@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use trace_model::{Clock, ExecutionArn, Timestamp};
 use tracing::{error, warn};
 
@@ -36,10 +37,14 @@ pub(super) struct Recordings {
     client: aws_sdk_sfn::Client,
     clock: Clock,
     marker: Marker,
+    /// When this process started: what functions of it began earlier died with another.
+    started: Timestamp,
+    /// Functions under way, until their spans are written.
+    invocations: TaskTracker,
 }
 
-/// Up to when every execution that stopped is known to be recorded: a restart looks at the
-/// later ones again. Kept in a file of one line.
+/// Up to when every execution that stopped is known to be recorded, with the spans of its
+/// functions: a restart looks at the later ones again. Kept in a file of one line.
 struct Marker(PathBuf);
 
 /// What is being recorded.
@@ -56,6 +61,8 @@ impl Recordings {
         client: aws_sdk_sfn::Client,
         clock: Clock,
         data: &Path,
+        started: Timestamp,
+        invocations: TaskTracker,
     ) -> Self {
         Self {
             recorder,
@@ -63,6 +70,8 @@ impl Recordings {
             client,
             clock,
             marker: Marker(data.join("recorded-until")),
+            started,
+            invocations,
         }
     }
 
@@ -81,7 +90,8 @@ impl Recordings {
                         Ok(arn) => running.forget(&arn),
                         Err(panic) => error!(%panic, "a recording ended badly"),
                     }
-                    if running.grown.is_empty() && growth.is_empty() {
+                    let at_rest = running.grown.is_empty() && growth.is_empty();
+                    if at_rest && self.invocations.is_empty() {
                         self.marker.write(quiet_since);
                         quiet_since = self.clock.now();
                     }
@@ -112,19 +122,26 @@ impl Recordings {
             grown.notify_one();
         }
         let settle = async { while running.workers.join_next().await.is_some() {} };
-        if tokio::time::timeout(PACE * 2, settle).await.is_ok() {
+        let settled = tokio::time::timeout(PACE * 2, settle).await.is_ok();
+        if settled && self.invocations.is_empty() {
             self.marker.write(self.clock.now());
         }
     }
 
     fn notice(&self, growth: &Growth, running: &mut Running, at_once: &Arc<Semaphore>) {
         match ExecutionArn::parse(&growth.execution_arn) {
-            Ok(arn) => self.follow(arn, running, at_once),
+            Ok(arn) => self.follow(arn, None, running, at_once),
             Err(invalid) => error!(%invalid, "the engine told of no execution"),
         }
     }
 
-    fn follow(&self, arn: ExecutionArn, running: &mut Running, at_once: &Arc<Semaphore>) {
+    fn follow(
+        &self,
+        arn: ExecutionArn,
+        left_before: Option<Timestamp>,
+        running: &mut Running,
+        at_once: &Arc<Semaphore>,
+    ) {
         if let Some(grown) = running.grown.get(&arn) {
             grown.notify_one();
             return;
@@ -137,6 +154,7 @@ impl Recordings {
             recording: self.recorder.live(arn.clone(), None),
             grown,
             at_once: Arc::clone(at_once),
+            left_before,
         };
         running.workers.spawn(async move {
             worker.run().await;
@@ -150,7 +168,7 @@ impl Recordings {
         match self.unrecorded(since).await {
             Ok(executions) => {
                 for arn in executions {
-                    self.follow(arn, running, at_once);
+                    self.follow(arn, Some(self.started), running, at_once);
                 }
             }
             Err(error) => error!(
@@ -228,6 +246,8 @@ struct Worker {
     recording: LiveRecording,
     grown: Arc<Notify>,
     at_once: Arc<Semaphore>,
+    /// Functions that began before then are gone, and may have left spans open.
+    left_before: Option<Timestamp>,
 }
 
 impl Worker {
@@ -259,10 +279,19 @@ impl Worker {
         let progress = self.recorder.follow(&mut self.recording).await?;
         let outline = self.recording.recorder().outline();
         let is_over = outline.is_some_and(|outline| outline.status.is_over());
-        match progress {
+        let progress = match progress {
             // It named no tenant, and nothing more is to come that could.
-            Progress::TenantUnknown if is_over => self.recording.finish().await,
-            progress => Ok(progress),
+            Progress::TenantUnknown if is_over => self.recording.finish().await?,
+            progress => progress,
+        };
+        if let (Progress::Recorded(_), Some(left_before)) = (progress, self.left_before) {
+            let ending = self
+                .recorder
+                .end_abandoned_spans(&self.recording, left_before);
+            if ending.await? == 0 {
+                self.left_before = None;
+            }
         }
+        Ok(progress)
     }
 }
