@@ -1,7 +1,7 @@
 //! What a run does, line by line, while it does it.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::Duration;
 
 use aws_sdk_sfn::types::HistoryEvent;
 
@@ -12,7 +12,8 @@ use crate::view::{duration, safe};
 pub(crate) struct Progress {
     visible: bool,
     last_event: i64,
-    begun: Instant,
+    /// The first event's time, in nanoseconds since the epoch.
+    begun: Option<i128>,
     /// Iterations and states that would drown the rest are counted, not shown.
     shown: HashMap<String, u32>,
     lines: u32,
@@ -26,7 +27,7 @@ impl Progress {
         Self {
             visible,
             last_event: 0,
-            begun: Instant::now(),
+            begun: None,
             shown: HashMap::new(),
             lines: 0,
         }
@@ -39,9 +40,12 @@ impl Progress {
     pub(crate) fn show(&mut self, events: &[HistoryEvent]) {
         for event in events {
             self.last_event = self.last_event.max(event.id);
+            let begun = *self.begun.get_or_insert(event.timestamp.as_nanos());
             if let Some(line) = self.line(event).filter(|_| self.visible) {
                 self.lines += 1;
-                warn(&format!("{:>9}  {line}", duration(self.begun.elapsed())));
+                let since = event.timestamp.as_nanos() - begun;
+                let since = Duration::from_nanos(u64::try_from(since).unwrap_or(0));
+                warn(&format!("{:>9}  {line}", duration(since)));
             }
         }
     }

@@ -32,10 +32,17 @@ async fn list(connection: &Connection, arguments: &ExecutionsArguments) -> anyho
     }
     let page: Executions = serde_json::from_value(answer)?;
     if page.executions.is_empty() {
-        warn(&format!(
-            "no runs of the tenant {} yet: start one with `stepscope run support-triage --tenant {}`",
-            arguments.tenant, arguments.tenant
-        ));
+        let tenant = &arguments.tenant;
+        warn(
+            &if arguments.workflow.is_none() && arguments.status.is_none() {
+                format!(
+                    "no runs of the tenant {tenant} yet: start one with `stepscope run support-triage \
+                 --tenant {tenant}`, or look at another tenant's with --tenant"
+                )
+            } else {
+                format!("no such runs of the tenant {tenant}")
+            },
+        );
         return Ok(());
     }
     say(&table(&page.executions));
@@ -45,7 +52,7 @@ async fn list(connection: &Connection, arguments: &ExecutionsArguments) -> anyho
     Ok(())
 }
 
-/// One line a run: id, status, start, length, tokens and cost.
+/// One line a run: id, status, start (UTC), length, and tokens and cost where there were any.
 pub(crate) fn table(executions: &[Execution]) -> String {
     let ids: Vec<String> = executions
         .iter()
@@ -60,19 +67,22 @@ pub(crate) fn table(executions: &[Execution]) -> String {
             .get(..19)
             .unwrap_or(&execution.started_at);
         let usage = execution.totals.as_ref().map(|totals| {
+            if totals.input_tokens + totals.output_tokens + totals.cost_unknown == 0 {
+                return String::new();
+            }
             let tokens = tokens(Some(totals.input_tokens), Some(totals.output_tokens));
-            format!(
-                "{:>18}  {}",
-                tokens.unwrap_or_default(),
-                cost(totals.cost_usd)
-            )
+            let cost = match totals.cost_unknown {
+                0 => cost(totals.cost_usd),
+                _ => format!("{} + ?", cost(totals.cost_usd)),
+            };
+            format!("{:>18}  {cost}", tokens.unwrap_or_default())
         });
         let error = execution
             .error
             .as_deref()
             .map(|error| format!("  {}", safe(error)));
         format!(
-            "{id:id_width$}  {style}{:<9}{style:#}  {}  {length:>9}  {}{}",
+            "{id:id_width$}  {style}{:<9}{style:#}  {} UTC  {length:>9}  {:<28}{}",
             safe(&execution.status),
             safe(&started.replace('T', " ")),
             usage.unwrap_or_default(),

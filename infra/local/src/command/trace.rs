@@ -3,12 +3,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use anyhow::anyhow;
+use reqwest::StatusCode;
 use serde_json::Value;
 use trace_model::{ExecutionArn, Timestamp};
 
 use crate::api::{Execution, PageInfo, Trace};
 use crate::arguments::TraceArguments;
-use crate::connection::Connection;
+use crate::connection::{Connection, Refused};
 use crate::terminal::{say, width};
 use crate::view::{Folding, TraceTree, TreeSpan, cost, duration, safe, tokens};
 
@@ -17,7 +19,17 @@ const PAGE: &str = "1000";
 
 pub(crate) async fn trace(arguments: TraceArguments) -> anyhow::Result<ExitCode> {
     let connection = Connection::open(&arguments.target, &arguments.tenant).await?;
-    let shown = show(&connection, &arguments).await;
+    let shown = show(&connection, &arguments).await.map_err(|error| {
+        match error.downcast_ref::<Refused>() {
+            Some(refused) if refused.status == StatusCode::NOT_FOUND => anyhow!(
+                "the tenant {tenant} has no run {}: `stepscope executions --tenant {tenant}` lists \
+                 its runs, --tenant looks at another's",
+                arguments.execution,
+                tenant = arguments.tenant,
+            ),
+            _ => error,
+        }
+    });
     connection.close().await?;
     shown.map(|()| ExitCode::SUCCESS)
 }
