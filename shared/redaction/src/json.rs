@@ -1,6 +1,7 @@
 //! Walks JSON text in place: what is not masked stays as it was written, to the last space,
 //! digit and doubled key. Without recursion, so depth is no limit.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use serde::de::IgnoredAny;
@@ -46,7 +47,7 @@ struct Container {
     sensitivity: Sensitivity,
     /// Of the value that comes next, by its key.
     next: Sensitivity,
-    /// A secret's name was a value of it.
+    /// A secret's name is a value of it, before or behind the secret.
     names_secret: bool,
 }
 
@@ -62,6 +63,50 @@ impl Awaits {
     const fn first(is_object: bool) -> Self {
         if is_object { Self::Key } else { Self::Value }
     }
+
+    fn behind(key: &str) -> Self {
+        if NAMING_KEYS.contains(&key.to_lowercase().as_str()) {
+            Self::Name
+        } else {
+            Self::Value
+        }
+    }
+}
+
+/// Where the objects begin of which a value names a secret. Known before any value is masked,
+/// for the name may come last.
+fn objects_that_name_a_secret(text: &str) -> HashSet<usize> {
+    let bytes = text.as_bytes();
+    let mut naming = HashSet::new();
+    let mut stack: Vec<(usize, Awaits)> = Vec::new();
+    let mut index = 0;
+    while index < bytes.len() {
+        let start = index;
+        index = match bytes[start] {
+            b'"' => string_end(bytes, start),
+            _ => start + 1,
+        };
+        match bytes[start] {
+            b'{' | b'[' => stack.push((start, Awaits::first(bytes[start] == b'{'))),
+            b'}' | b']' => {
+                stack.pop();
+            }
+            byte => {
+                let Some((object, awaits)) = stack.last_mut() else {
+                    continue;
+                };
+                match (byte, *awaits) {
+                    (b',', _) => *awaits = Awaits::first(bytes[*object] == b'{'),
+                    (b'"', Awaits::Key) => *awaits = Awaits::behind(&string(&text[start..index])),
+                    (b'"', Awaits::Name) if key_name::is_secret(&string(&text[start..index])) => {
+                        naming.insert(*object);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    naming
 }
 
 /// `text` is JSON; `None` when nothing of it is masked.
@@ -70,6 +115,7 @@ pub(crate) fn mask(text: &str, masker: &mut Masker, texts: usize) -> Option<Stri
         text,
         masker,
         texts,
+        naming: objects_that_name_a_secret(text),
         stack: Vec::new(),
         output: String::new(),
         copied: 0,
@@ -105,6 +151,7 @@ struct Walk<'t, 'm> {
     text: &'t str,
     masker: &'m mut Masker,
     texts: usize,
+    naming: HashSet<usize>,
     stack: Vec<Container>,
     output: String,
     /// How much of the text is in the output.
@@ -120,34 +167,24 @@ impl Walk<'_, '_> {
             awaits: Awaits::first(is_object),
             sensitivity,
             next: Sensitivity::Ordinary,
-            names_secret: false,
+            names_secret: self.naming.contains(&index),
         });
         index + 1
     }
 
     fn string(&mut self, start: usize) -> usize {
         let end = string_end(self.text.as_bytes(), start);
-        let literal = &self.text[start..end];
-        // Half a surrogate pair is no text; as it is written it is.
-        let string = serde_json::from_str::<String>(literal)
-            .unwrap_or_else(|_| literal.trim_matches('"').to_owned());
+        let string = string(&self.text[start..end]);
         let masked = match self.stack.last_mut() {
             Some(top) if top.awaits == Awaits::Key => {
                 let name = string.to_lowercase();
                 let named = top.names_secret && NAMED_KEYS.contains(&name.as_str());
-                top.awaits = if NAMING_KEYS.contains(&name.as_str()) {
-                    Awaits::Name
-                } else {
-                    Awaits::Value
-                };
+                top.awaits = Awaits::Value;
                 let (masked, by_key) = self.masker.key(&string);
                 top.next = by_key.or(Sensitivity::of(named));
                 masked
             }
-            top => {
-                if let Some(top) = top.filter(|top| top.awaits == Awaits::Name) {
-                    top.names_secret |= key_name::is_secret(&string);
-                }
+            _ => {
                 let sensitivity = self.sensitivity();
                 self.masker.value(&string, sensitivity, self.texts)
             }
@@ -197,6 +234,11 @@ impl Walk<'_, '_> {
             .push_str(&serde_json::Value::from(with).to_string());
         self.copied = end;
     }
+}
+
+/// What a literal says. Half a surrogate pair is no text; as it is written it is.
+fn string(literal: &str) -> String {
+    serde_json::from_str(literal).unwrap_or_else(|_| literal.trim_matches('"').to_owned())
 }
 
 fn string_end(bytes: &[u8], start: usize) -> usize {

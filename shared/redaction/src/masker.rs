@@ -172,7 +172,8 @@ impl Masker {
             let is_named = names_secret && matches!(key.as_str(), "value" | "Value" | "values");
             let (masked_key, by_key) = self.key(key);
             // Money, whose digits are whatever they are.
-            if key != conventions::COST_PICO_USD {
+            let is_money = key == conventions::COST_PICO_USD;
+            if !is_money || !matches!(value, AttributeValue::Int(_)) {
                 let by_name = by_key.or(Sensitivity::of(is_named));
                 self.attribute(value, sensitivity.or(by_name), depth);
             }

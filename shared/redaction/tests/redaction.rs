@@ -67,6 +67,52 @@ fn json_is_masked_by_key_at_any_depth_and_else_stays_as_written() {
 }
 
 #[test]
+fn a_secret_is_masked_whether_its_name_stands_before_or_behind_it() {
+    let check = |json: &str, expected: &str| {
+        assert_eq!(content(json), expected);
+        assert_eq!(content(expected), expected);
+    };
+    check(
+        r#"{"value":"hunter2-plain-value","name":"password"}"#,
+        r#"{"value":"[REDACTED:named-secret]","name":"password"}"#,
+    );
+    check(
+        r#"[{"values": ["x7", {"a": 8}], "value": 9, "of": [{"name": "n"}], "Key": "api_key"}, {"value": "x7"}]"#,
+        r#"[{"values": ["[REDACTED:named-secret]", {"a": "[REDACTED:named-secret]"}], "value": "[REDACTED:named-secret]", "of": [{"name": "n"}], "Key": "api_key"}, {"value": "x7"}]"#,
+    );
+    // A name says something of its own object, and of no other.
+    check(
+        r#"{"value": {"value": "x7", "in": {"name": "password"}}, "name": "n", "list": ["name", "password"]}"#,
+        r#"{"value": {"value": "x7", "in": {"name": "password"}}, "name": "n", "list": ["name", "password"]}"#,
+    );
+    check(
+        r#"{"value":"x7","n\u0061me":"pass\u0077ord"}"#,
+        r#"{"value":"[REDACTED:named-secret]","n\u0061me":"pass\u0077ord"}"#,
+    );
+}
+
+#[test]
+fn only_a_number_is_money() {
+    let check = |value: AttributeValue, expected: AttributeValue| {
+        let mut span = span();
+        span.set(conventions::COST_PICO_USD, value);
+        let masked = redact(span);
+        let cost = &masked.span().attributes[conventions::COST_PICO_USD];
+        assert_eq!(*cost, expected);
+    };
+    check(
+        4_111_111_111_111_111_i64.into(),
+        4_111_111_111_111_111_i64.into(),
+    );
+    check(
+        "AKIAIOSFODNN7EXAMPLE".into(),
+        "[REDACTED:aws-access-key-id]".into(),
+    );
+    let list = |text: &str| AttributeValue::Array(vec![text.into()]);
+    check(list("ann@example.com"), list("[REDACTED:email]"));
+}
+
+#[test]
 fn json_that_a_text_quotes_is_masked_by_key() {
     let check = |text: &str, expected: &str| {
         assert_eq!(content(text), expected);
