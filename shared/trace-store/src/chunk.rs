@@ -54,13 +54,11 @@ pub(crate) struct Writing<'a> {
 
 /// Makes the items. The same spans make the same keys and the same bytes, but for the times
 /// of writing and expiry.
-pub(crate) fn build(
-    mut spans: Vec<RedactedSpan>,
-    writing: &Writing<'_>,
-) -> Result<Built, StoreError> {
-    for span in &spans {
+pub(crate) fn build(spans: &[RedactedSpan], writing: &Writing<'_>) -> Result<Built, StoreError> {
+    for span in spans {
         check_span(span.span(), writing)?;
     }
+    let mut spans: Vec<&RedactedSpan> = spans.iter().collect();
     spans.sort_by_key(|span| {
         let span = span.span();
         (span.start, span.span_id, span.revision)
@@ -115,23 +113,21 @@ struct Prepared {
 }
 
 fn prepare(
-    mut span: RedactedSpan,
+    given: &RedactedSpan,
     small_bodies: SmallBodies,
     writing: &Writing<'_>,
     built: &mut Built,
 ) -> Prepared {
-    let content = span.span().content.clone();
-    let small = content
-        .into_iter()
-        .filter(|(field, content)| {
-            let place = place_body(content, small_bodies, writing, built);
-            let is_small = place == Some(ContentLocation::Item);
-            if let Some(place) = place {
-                span.content_stored_at(field, place);
+    let mut span = given.clone();
+    let mut small = Vec::new();
+    for (field, content) in &given.span().content {
+        if let Some(place) = place_body(content, small_bodies, writing, built) {
+            if place == ContentLocation::Item {
+                small.push((field.clone(), content.clone()));
             }
-            is_small
-        })
-        .collect();
+            span.content_stored_at(field, place);
+        }
+    }
     Prepared { span, small }
 }
 

@@ -53,6 +53,16 @@ impl TraceStore {
         trace_id: TraceId,
         spans: Vec<RedactedSpan>,
     ) -> Result<WriteReceipt, StoreError> {
+        self.write_borrowed_spans(tenant, trace_id, &spans).await
+    }
+
+    /// [`write_spans`](Self::write_spans) for who keeps the spans until they are stored.
+    pub async fn write_borrowed_spans(
+        &self,
+        tenant: &TenantId,
+        trace_id: TraceId,
+        spans: &[RedactedSpan],
+    ) -> Result<WriteReceipt, StoreError> {
         let now = self.clock.now();
         let span_count = spans.len();
         let Built {

@@ -16,6 +16,7 @@ const STRUCTURE_BYTES: usize = 1024;
 /// The spans of a process that the store does not have yet: unmasked, and those that ended
 /// never longer than to the next write.
 pub(crate) struct Buffer {
+    most_spans: usize,
     spans: Mutex<Vec<Buffered>>,
     ended_bytes: AtomicUsize,
 }
@@ -38,20 +39,30 @@ pub(crate) enum Room {
 }
 
 impl Buffer {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn of(most_spans: usize) -> Self {
         Self {
+            most_spans,
             spans: Mutex::new(Vec::new()),
             ended_bytes: AtomicUsize::new(0),
         }
     }
 
-    pub(crate) fn add(&self, spans: impl IntoIterator<Item = Buffered>) -> Room {
+    pub(crate) fn add(&self, span: Buffered) -> Room {
         let mut buffered = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffered.len() >= MOST_SPANS {
+        if buffered.len() >= self.most_spans {
             return Room::None;
         }
-        buffered.extend(spans);
+        buffered.push(span);
         Room::Enough
+    }
+
+    /// Takes back what was drained and is still open; answers with what has no room any more.
+    pub(crate) fn put_back(&self, mut spans: Vec<Buffered>) -> Vec<Buffered> {
+        let mut buffered = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = self.most_spans.saturating_sub(buffered.len());
+        let too_many = spans.split_off(room.min(spans.len()));
+        buffered.append(&mut spans);
+        too_many
     }
 
     /// Asks for an ended span, before it is kept.
@@ -68,6 +79,11 @@ impl Buffer {
     /// For each ended span that leaves.
     pub(crate) fn release(&self, span: &Span) {
         self.ended_bytes.fetch_sub(weight(span), Ordering::Relaxed);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn ended_bytes(&self) -> usize {
+        self.ended_bytes.load(Ordering::Relaxed)
     }
 
     /// All there is. What is still open belongs back.

@@ -11,7 +11,7 @@ pub struct TaskContext {
     pub parent: Option<SpanId>,
     pub execution: Option<ExecutionArn>,
     pub state: Option<String>,
-    /// As the machine counts: from 0.
+    /// As the machine counts: from 0. The attribute `workflow.attempt` counts from 1.
     pub attempt: Option<i64>,
     /// When the state was entered.
     pub entered: Option<Timestamp>,
@@ -23,29 +23,30 @@ pub struct TaskContext {
 
 impl TaskContext {
     /// Never fails: work whose context is absent or malformed still runs, in a trace of its
-    /// own that says why.
-    pub fn from_payload(payload: &Value) -> Self {
-        match Self::read(payload) {
-            Ok(context) => context,
-            Err(problem) => Self::alone(problem),
-        }
+    /// own that says why. It belongs to the tenant that the payload names, and to
+    /// `default_tenant` only where that names none, or nothing that is one.
+    pub fn from_payload(payload: &Value, default_tenant: &TenantId) -> Self {
+        let (tenant, refused) = match read_tenant(payload) {
+            Ok(named) => (named.unwrap_or_else(|| default_tenant.clone()), None),
+            Err(problem) => (default_tenant.clone(), Some(problem)),
+        };
+        // The trace of an execution is its tenant's: under another's it would be half a trace.
+        let placed = match refused {
+            Some(problem) => Err(problem),
+            None => Self::read(payload, &tenant),
+        };
+        placed.unwrap_or_else(|problem| Self::alone(tenant, problem))
     }
 
-    fn read(payload: &Value) -> Result<Self, String> {
+    fn read(payload: &Value, tenant: &TenantId) -> Result<Self, String> {
         let traceparent = read_traceparent(payload)?;
         let Some(stepscope) = payload.get("stepscope") else {
             let traceparent =
                 traceparent.ok_or("the payload has neither headers.traceparent nor stepscope")?;
             return Ok(Self {
                 parent: Some(traceparent.span_id),
-                ..Self::of(TenantId::default(), traceparent.trace_id)
+                ..Self::of(tenant.clone(), traceparent.trace_id)
             });
-        };
-        let tenant = match text(stepscope, "tenant")? {
-            Some(tenant) => {
-                TenantId::parse(tenant).map_err(|error| format!("stepscope.tenant: {error}"))?
-            }
-            None => TenantId::default(),
         };
         let execution = text(stepscope, "execution")?
             .map(ExecutionArn::parse)
@@ -60,7 +61,7 @@ impl TaskContext {
             entered: text(stepscope, "entered")?.and_then(Timestamp::parse_rfc3339),
             caller,
             problem,
-            ..Self::of(tenant, trace_id)
+            ..Self::of(tenant.clone(), trace_id)
         })
     }
 
@@ -78,10 +79,10 @@ impl TaskContext {
         }
     }
 
-    fn alone(problem: String) -> Self {
+    fn alone(tenant: TenantId, problem: String) -> Self {
         Self {
             problem: Some(problem),
-            ..Self::of(TenantId::default(), TraceId::random())
+            ..Self::of(tenant, TraceId::random())
         }
     }
 }
@@ -115,6 +116,17 @@ fn place(
     }
 }
 
+/// `None` when the payload names no tenant.
+fn read_tenant(payload: &Value) -> Result<Option<TenantId>, String> {
+    let Some(stepscope) = payload.get("stepscope") else {
+        return Ok(None);
+    };
+    text(stepscope, "tenant")?
+        .map(TenantId::parse)
+        .transpose()
+        .map_err(|error| format!("stepscope.tenant: {error}"))
+}
+
 fn read_traceparent(payload: &Value) -> Result<Option<Traceparent>, String> {
     match payload.pointer("/headers/traceparent") {
         None => Ok(None),
@@ -142,9 +154,13 @@ mod tests {
     const ARN: &str = "arn:aws:states:us-east-1:000000000000:execution:a:b";
     const TRACE: &str = "49c36d07a1497446181f8426bc79eedd";
 
+    fn context(payload: &Value) -> TaskContext {
+        TaskContext::from_payload(payload, &TenantId::parse("ours").unwrap())
+    }
+
     #[test]
     fn a_task_s_payload_says_where_it_belongs() {
-        let context = TaskContext::from_payload(&json!({
+        let context = context(&json!({
             "headers": {"traceparent": format!("00-{TRACE}-b7ad6b7169203331-01")},
             "stepscope": {"execution": ARN, "tenant": "acme", "state": "Classify",
                           "attempt": 1, "entered": "2026-01-02T03:04:05.678Z"},
@@ -165,7 +181,7 @@ mod tests {
     #[test]
     fn a_caller_s_own_trace_becomes_a_link() {
         let sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let context = TaskContext::from_payload(&json!({
+        let context = context(&json!({
             "headers": {"traceparent": sent}, "stepscope": {"execution": ARN},
         }));
         assert_eq!(context.trace_id.to_string(), TRACE);
@@ -173,8 +189,49 @@ mod tests {
         assert_eq!(context.caller.unwrap().to_string(), sent);
     }
 
+    fn check_tenant(payload: &Value, expected: &str) {
+        assert_eq!(context(payload).tenant.as_str(), expected, "{payload}");
+    }
+
+    /// Hard case 4: whatever else is wrong with a payload, a tenant that it names stays, and
+    /// what is none is never made into one.
+    #[test]
+    fn hard_case_4_a_node_is_of_the_payload_s_tenant_or_the_process_s() {
+        let traceparent = format!("00-{TRACE}-b7ad6b7169203331-01");
+        for (rest, headers) in [
+            (
+                json!({"execution": ARN}),
+                json!({"traceparent": traceparent}),
+            ),
+            (json!({"execution": ARN}), json!({})),
+            (
+                json!({"execution": "x"}),
+                json!({"traceparent": traceparent}),
+            ),
+            (json!({"execution": ARN}), json!({"traceparent": "00-zz"})),
+            (json!({"state": 7}), json!({"traceparent": 7})),
+        ] {
+            for (tenant, expected) in [
+                (json!("acme"), "acme"),
+                (json!(null), "ours"),
+                (json!("A#B"), "ours"),
+                (json!(7), "ours"),
+            ] {
+                let mut stepscope = rest.clone();
+                stepscope["tenant"] = tenant;
+                check_tenant(
+                    &json!({"stepscope": stepscope, "headers": headers}),
+                    expected,
+                );
+            }
+            check_tenant(&json!({"stepscope": rest, "headers": headers}), "ours");
+        }
+        check_tenant(&json!({"headers": {"traceparent": traceparent}}), "ours");
+        check_tenant(&json!(null), "ours");
+    }
+
     fn check_problem(payload: &Value, wanted: &str) {
-        let context = TaskContext::from_payload(payload);
+        let context = context(payload);
         let problem = context.problem.unwrap();
         assert!(problem.contains(wanted), "{payload}: {problem}");
         assert_eq!(context.parent, None);

@@ -67,7 +67,8 @@ impl WorkflowTracer {
         let (dynamodb, s3) = (clients.dynamodb().clone(), clients.s3().clone());
         let store = TraceStore::new(dynamodb, s3, store, clock.clone());
         let resource = resource(config, &lambda_runtime::Config::from_env());
-        Ok(Self::new(store, Policy::standard(), clock, resource))
+        let tracer = Self::new(store, Policy::standard(), clock, resource);
+        Ok(tracer.with_default_tenant(config.tenant.clone()))
     }
 }
 

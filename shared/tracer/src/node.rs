@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tokio::time::Instant;
 use trace_model::{
-    Attributes, Clock, Content, Link, OtelKind, Span, SpanKind, Timestamp, conventions,
+    Attributes, Clock, Content, Link, OtelKind, Span, SpanKind, TenantId, Timestamp, conventions,
 };
 
 use crate::context::TaskContext;
@@ -31,6 +31,7 @@ const LONGEST_FLUSH: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct WorkflowTracer {
     recorder: Arc<Recorder>,
+    default_tenant: TenantId,
 }
 
 /// One call of a function.
@@ -63,7 +64,16 @@ impl WorkflowTracer {
     ) -> Self {
         Self {
             recorder: Arc::new(Recorder::new(clock, policy, resource, write.into())),
+            default_tenant: TenantId::default(),
         }
+    }
+
+    /// Whose the nodes are whose payload names no tenant: the same as the recorder's, or a run
+    /// that names none is in two halves.
+    #[must_use]
+    pub fn with_default_tenant(mut self, tenant: TenantId) -> Self {
+        self.default_tenant = tenant;
+        self
     }
 
     pub fn clock(&self) -> &Clock {
@@ -83,7 +93,7 @@ impl WorkflowTracer {
         T: Serialize,
         E: NodeFailure,
     {
-        let context = TaskContext::from_payload(payload);
+        let context = TaskContext::from_payload(payload, &self.default_tenant);
         let deadline = invocation.deadline.map(|deadline| {
             let now = self.recorder.clock().now();
             Instant::now() + deadline.since(now)
@@ -188,7 +198,9 @@ fn describe(span: &mut Span, context: &TaskContext, invocation: &Invocation) {
         span.set(conventions::WORKFLOW_NAME, execution.workflow());
     }
     set_some(span, conventions::WORKFLOW_STATE, context.state.as_deref());
-    set_some(span, conventions::WORKFLOW_ATTEMPT, context.attempt);
+    // The machine counts retries; a trace counts attempts, on the attempt's own span as here.
+    let attempt = context.attempt.map(|retries| retries.saturating_add(1));
+    set_some(span, conventions::WORKFLOW_ATTEMPT, attempt);
     if let (Some(entered), Some(0) | None) = (context.entered, context.attempt) {
         let waited = span.start.since(entered).as_millis();
         span.set(QUEUE_MS, u64::try_from(waited).unwrap_or(u64::MAX));

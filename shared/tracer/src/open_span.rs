@@ -140,6 +140,19 @@ impl OpenSpan {
         found.unwrap_or(Found::Nothing)
     }
 
+    /// Nothing is kept of it, and nothing more is told: what there was is answered.
+    pub(crate) fn give_up(&self) -> Found {
+        let mut state = self.state();
+        let phase = state.phase;
+        state
+            .span
+            .take()
+            .map_or(Found::Nothing, |span| match phase {
+                Phase::Open => Found::Open(span),
+                Phase::Ended => Found::Ended(span),
+            })
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.state().phase == Phase::Open
     }

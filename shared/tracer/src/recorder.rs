@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use trace_model::{Attributes, Clock, Span, TenantId, TraceId};
 use trace_store::TraceStore;
 
-use crate::buffer::{Buffer, Buffered, Room, Told};
+use crate::buffer::{Buffer, Buffered, MOST_SPANS, Room, Told};
 use crate::open_span::{Found, NodeTrace, OpenSpan};
 use crate::writer::{Pending, Schedule};
 
@@ -18,7 +18,7 @@ use crate::writer::{Pending, Schedule};
 #[derive(Clone)]
 pub struct SpanWrite(Arc<WriteFunction>);
 
-type WriteFunction = dyn Fn(TenantId, TraceId, Vec<RedactedSpan>) -> BoxFuture<'static, Result<(), WriteFailure>>
+type WriteFunction = dyn Fn(TenantId, TraceId, Arc<Vec<RedactedSpan>>) -> BoxFuture<'static, Result<(), WriteFailure>>
     + Send
     + Sync;
 
@@ -31,9 +31,10 @@ pub struct WriteFailure {
 }
 
 impl SpanWrite {
+    /// The spans are shared, not copied: they stay with the writer until they are taken.
     pub fn new<W, F>(write: W) -> Self
     where
-        W: Fn(TenantId, TraceId, Vec<RedactedSpan>) -> F + Send + Sync + 'static,
+        W: Fn(TenantId, TraceId, Arc<Vec<RedactedSpan>>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), WriteFailure>> + Send + 'static,
     {
         Self(Arc::new(move |tenant, trace_id, spans| {
@@ -45,7 +46,7 @@ impl SpanWrite {
         &self,
         tenant: TenantId,
         trace_id: TraceId,
-        spans: Vec<RedactedSpan>,
+        spans: Arc<Vec<RedactedSpan>>,
     ) -> BoxFuture<'static, Result<(), WriteFailure>> {
         (self.0)(tenant, trace_id, spans)
     }
@@ -57,7 +58,7 @@ impl From<TraceStore> for SpanWrite {
             let store = store.clone();
             async move {
                 store
-                    .write_spans(&tenant, trace_id, spans)
+                    .write_borrowed_spans(&tenant, trace_id, &spans)
                     .await
                     .map(|_| ())
                     .map_err(|error| WriteFailure {
@@ -93,7 +94,7 @@ impl Recorder {
             clock,
             policy,
             resource,
-            buffer: Buffer::new(),
+            buffer: Buffer::of(MOST_SPANS),
             lost: AtomicU64::new(0),
             write,
             schedule: Mutex::default(),
@@ -106,22 +107,31 @@ impl Recorder {
         &self.clock
     }
 
+    /// Where there is no room, the span is lost from its beginning, and counted here alone.
     pub(crate) fn opened(&self, open: &Arc<OpenSpan>) {
-        let added = self.buffer.add([Buffered {
+        let added = self.buffer.add(Buffered {
             open: Arc::clone(open),
             told: Told::No,
-        }]);
-        self.count_without(&added);
+        });
+        if matches!(added, Room::None) {
+            self.give_up(open);
+        }
     }
 
     pub(crate) fn has_room(&self, ended: &Span) -> bool {
-        let room = self.buffer.reserve(ended);
-        self.count_without(&room);
-        matches!(room, Room::Enough)
+        let room = matches!(self.buffer.reserve(ended), Room::Enough);
+        self.count_lost(u64::from(!room));
+        room
     }
 
-    fn count_without(&self, room: &Room) {
-        self.count_lost(u64::from(matches!(room, Room::None)));
+    fn give_up(&self, open: &OpenSpan) {
+        match open.give_up() {
+            Found::Ended(span) => self.buffer.release(&span),
+            Found::Open(_) => {}
+            // Its end found no room either, and was counted.
+            Found::Nothing => return,
+        }
+        self.count_lost(1);
     }
 
     pub(crate) fn count_lost(&self, spans: u64) {
@@ -162,11 +172,14 @@ impl Recorder {
                 Err(_) => self.count_lost(1),
             }
         }
-        let count = open_still.len() as u64;
-        if matches!(self.buffer.add(open_still), Room::None) {
-            self.count_lost(count);
-        }
+        self.put_back(open_still);
         redacted
+    }
+
+    fn put_back(&self, open_still: Vec<Buffered>) {
+        for buffered in self.buffer.put_back(open_still) {
+            self.give_up(&buffered.open);
+        }
     }
 
     fn redact(&self, mut span: Span) -> RedactedSpan {
@@ -179,5 +192,62 @@ impl Recorder {
             trace_model::apply_cost(&mut span);
         }
         self.policy.redact(RawSpan::from(span))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trace_model::SpanKind;
+
+    use super::*;
+
+    fn recorder(most_spans: usize) -> Arc<Recorder> {
+        let write = SpanWrite::new(|_, _, _| std::future::ready(Ok(())));
+        let (clock, policy) = (Clock::system(), Policy::standard());
+        let mut recorder = Recorder::new(clock, policy, Attributes::new(), write);
+        recorder.buffer = Buffer::of(most_spans);
+        Arc::new(recorder)
+    }
+
+    fn open(recorder: &Arc<Recorder>, count: usize) -> Vec<Arc<OpenSpan>> {
+        let trace = Arc::new(NodeTrace {
+            tenant: TenantId::default(),
+            trace_id: TraceId::random(),
+            recorder: Arc::clone(recorder),
+        });
+        let open = || OpenSpan::open(Arc::clone(&trace), None, "step", SpanKind::Internal, |_| {});
+        std::iter::repeat_with(open).take(count).collect()
+    }
+
+    fn check(recorder: &Recorder, expected_lost: u64) {
+        assert_eq!(recorder.lost(), expected_lost);
+        assert_eq!(recorder.buffer.ended_bytes(), 0);
+    }
+
+    #[test]
+    fn a_span_that_found_no_room_takes_none_when_it_ends() {
+        let recorder = recorder(2);
+        for span in open(&recorder, 5) {
+            span.end(|_| {});
+        }
+        assert_eq!(recorder.drain_redacted().len(), 2);
+        check(&recorder, 3);
+    }
+
+    #[test]
+    fn an_open_span_that_finds_no_room_again_is_lost_once() {
+        let recorder = recorder(3);
+        let spans = open(&recorder, 3);
+        let drained = recorder.buffer.drain();
+        // While the writer masks, one of them ends, and others take all room but one span's.
+        spans[1].end(|_| {});
+        open(&recorder, 2);
+        recorder.put_back(drained);
+        assert_eq!(recorder.lost(), 2);
+        for span in &spans {
+            span.end(|_| {});
+        }
+        recorder.drain_redacted();
+        check(&recorder, 2);
     }
 }

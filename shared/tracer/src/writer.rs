@@ -17,8 +17,6 @@ const BETWEEN_WRITES: Duration = Duration::from_secs(1);
 pub(crate) const BEFORE_DEADLINE: Duration = Duration::from_millis(500);
 /// Traces written side by side: on Lambda there is one, locally a Map has many.
 const WRITES_AT_ONCE: usize = 8;
-/// A batch that was refused in this many writes, each with its retries, is given up.
-const MOST_REFUSALS: u32 = 20;
 
 /// What became of the spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,9 +47,17 @@ pub(crate) struct Pending {
 struct Batch {
     tenant: TenantId,
     trace_id: TraceId,
-    spans: Vec<RedactedSpan>,
+    spans: Arc<Vec<RedactedSpan>>,
     bytes: usize,
-    refusals: u32,
+    offered: Offered,
+}
+
+/// Whether the store was offered a batch. It may have taken part of it, so that the same batch
+/// must come again, and nothing is added to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Offered {
+    NotYet,
+    Refused,
 }
 
 /// A node that runs; the writer stops when the last is dropped.
@@ -151,7 +157,6 @@ pub(crate) async fn write_all(recorder: &Arc<Recorder>, give_up_at: Instant) -> 
         }
         let pause = pauses.next().unwrap_or(BETWEEN_WRITES);
         if Instant::now() + pause >= give_up_at {
-            pending.count_refusal(recorder);
             break;
         }
         tokio::time::sleep(pause).await;
@@ -189,19 +194,21 @@ impl Pending {
     fn add(&mut self, tenant: &TenantId, trace_id: TraceId, span: RedactedSpan) {
         let bytes = weight(span.span());
         let batch = self.batches.iter_mut().find(|batch| {
-            batch.refusals == 0 && batch.trace_id == trace_id && batch.tenant == *tenant
+            batch.offered == Offered::NotYet
+                && batch.trace_id == trace_id
+                && batch.tenant == *tenant
         });
         match batch {
             Some(batch) => {
                 batch.bytes += bytes;
-                batch.spans.push(span);
+                Arc::make_mut(&mut batch.spans).push(span);
             }
             None => self.batches.push(Batch {
                 tenant: tenant.clone(),
                 trace_id,
-                spans: vec![span],
+                spans: Arc::new(vec![span]),
                 bytes,
-                refusals: 0,
+                offered: Offered::NotYet,
             }),
         }
     }
@@ -211,7 +218,7 @@ impl Pending {
         let mut outcomes = Vec::with_capacity(self.batches.len());
         for batches in self.batches.chunks(WRITES_AT_ONCE) {
             let writes = batches.iter().map(|batch| {
-                let spans = batch.spans.clone();
+                let spans = Arc::clone(&batch.spans);
                 recorder
                     .write
                     .write(batch.tenant.clone(), batch.trace_id, spans)
@@ -220,7 +227,7 @@ impl Pending {
         }
         let mut written = 0;
         let mut outcomes = outcomes.into_iter();
-        self.batches.retain(|batch| match outcomes.next() {
+        self.batches.retain_mut(|batch| match outcomes.next() {
             Some(Ok(())) => {
                 written += batch.spans.len() as u64;
                 false
@@ -238,22 +245,12 @@ impl Pending {
             Some(Err(failure)) => {
                 let error = &*failure.source;
                 tracing::debug!(error, "the store refused spans");
+                batch.offered = Offered::Refused;
                 true
             }
             None => true,
         });
         written
-    }
-
-    fn count_refusal(&mut self, recorder: &Recorder) {
-        self.batches.retain_mut(|batch| {
-            batch.refusals += 1;
-            let kept = batch.refusals < MOST_REFUSALS;
-            if !kept {
-                recorder.count_lost(batch.spans.len() as u64);
-            }
-            kept
-        });
     }
 
     /// Keeps the memory bounded: of what waits, first spans that are only opened go (their
@@ -266,8 +263,7 @@ impl Pending {
         if is_too_much(&self.batches) {
             for batch in &mut self.batches {
                 let before = batch.spans.len();
-                batch
-                    .spans
+                Arc::make_mut(&mut batch.spans)
                     .retain(|span| span.span().revision != Revision::OPENED);
                 recorder.count_lost((before - batch.spans.len()) as u64);
                 batch.bytes = batch.spans.iter().map(|span| weight(span.span())).sum();

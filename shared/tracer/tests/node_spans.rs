@@ -67,9 +67,26 @@ async fn a_node_s_span_stands_under_its_attempt() {
         r#"{"node":"llm","input":{"ticket":7}}"#
     );
     assert_eq!(content(&node, "workflow.output"), r#"{"text":"hi"}"#);
+    assert_eq!(node.int("workflow.attempt"), Some(1));
     assert_eq!(node.resource["service.name"], "test".into());
     assert_eq!(node.scope.0, "tracer");
     assert_eq!(node.status, Status::Unset);
+}
+
+#[tokio::test]
+async fn a_node_whose_payload_names_no_tenant_is_of_the_process_s() {
+    let written = Written::default();
+    let tenant = trace_model::TenantId::parse("ours").unwrap();
+    let tracer = written.tracer().with_default_tenant(tenant);
+    let mut payload = payload();
+    payload["stepscope"]["tenant"] = Value::Null;
+    let work = async { Ok::<_, Failure>(()) };
+    tracer
+        .trace_node(&payload, &invocation("llm"), work)
+        .await
+        .unwrap();
+    tracer.flush().await;
+    assert_eq!(written.tenants(), ["ours"]);
 }
 
 #[tokio::test]

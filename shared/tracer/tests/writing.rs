@@ -4,13 +4,16 @@
 
 mod support;
 
+use std::future::ready;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use redaction::{Policy, RedactedSpan};
 use serde_json::Value;
 use support::{Failure, Mood, Written, invocation, payload, until};
 use tokio::time::{Instant, sleep};
-use trace_model::Revision;
-use tracer::{Invocation, WorkflowTracer, span};
+use trace_model::{Attributes, Clock, Revision};
+use tracer::{Invocation, SpanWrite, WorkflowTracer, WriteFailure, span};
 
 async fn run(tracer: &WorkflowTracer, lasting: Duration, deadline: Option<Duration>) {
     let invocation = Invocation {
@@ -164,6 +167,49 @@ async fn a_store_that_refuses_is_tried_again_and_nothing_is_lost() {
         .into_iter()
         .filter(|span| span.end.is_some());
     assert_eq!(finished.filter(|span| span.name == "node").count(), 2);
+}
+
+/// An outage of minutes: as long as there is memory, nothing is given up.
+#[tokio::test(start_paused = true)]
+async fn hard_case_18_however_often_the_store_refuses_nothing_is_lost() {
+    let written = Written::default();
+    written.set(Mood::RefusesForNow);
+    let tracer = written.tracer();
+    run(&tracer, Duration::from_mins(2), None).await;
+    let flushed = tracer.flush_until(Instant::now()).await;
+    assert_eq!((flushed.written, flushed.lost), (0, 0));
+    assert_eq!(tracer.lost(), 0);
+
+    written.set(Mood::Takes);
+    let flushed = tracer.flush().await;
+    assert_eq!((flushed.waiting, flushed.lost), (0, 0));
+    let steps = written.spans().into_iter();
+    let steps = steps.filter(|span| span.name == "step" && span.end.is_some());
+    assert!(steps.count() > 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_and_its_retries_share_the_spans() {
+    let offered: Arc<Mutex<Vec<Arc<Vec<RedactedSpan>>>>> = Arc::default();
+    let offers = Arc::clone(&offered);
+    let write = SpanWrite::new(move |_, _, spans| {
+        offers.lock().unwrap().push(spans);
+        ready(Err(WriteFailure {
+            retryable: true,
+            source: "the store is away".into(),
+        }))
+    });
+    let (policy, clock) = (Policy::standard(), Clock::system());
+    let tracer = WorkflowTracer::new(write, policy, clock, Attributes::new());
+    run(&tracer, Duration::from_millis(10), None).await;
+    tracer
+        .flush_until(Instant::now() + Duration::from_secs(2))
+        .await;
+    let offered = offered.lock().unwrap();
+    assert!(offered.len() > 2, "{}", offered.len());
+    for pair in offered.windows(2) {
+        assert!(Arc::ptr_eq(&pair[0], &pair[1]));
+    }
 }
 
 #[tokio::test(start_paused = true)]

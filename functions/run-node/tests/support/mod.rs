@@ -42,7 +42,7 @@ impl Nodes {
         let written = Arc::new(Mutex::new(Vec::new()));
         let spans = Arc::clone(&written);
         let write = SpanWrite::new(move |_, _, redacted| {
-            let masked = redacted.into_iter().map(|span| span.span().clone());
+            let masked = redacted.iter().map(|span| span.span().clone());
             spans.lock().unwrap().extend(masked);
             std::future::ready(Ok(()))
         });
