@@ -43,6 +43,7 @@ contract! {
     structure_cases::the_stored_format_is_plain_otlp,
     structure_cases::hard_case_14_the_same_batch_twice_is_one_chunk,
     structure_cases::hard_case_14_a_revised_span_is_one_span,
+    structure_cases::hard_case_18_an_abandoned_span_keeps_what_it_had,
     structure_cases::hard_case_14_racing_batches_lose_nothing,
     structure_cases::hard_case_13_orphans_and_late_children_are_kept,
     structure_cases::pages_and_streams_give_the_same_order,

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::BillingMode;
 use futures::TryStreamExt as _;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
-use trace_model::{Revision, Span};
+use trace_model::{Revision, Span, SpanKind, Status};
 use trace_store::{ChunkKey, StoreError, StoredSpan, TABLE, TraceStore};
 
 use crate::backend::{Backend, RETENTION};
@@ -151,6 +151,43 @@ pub(crate) async fn hard_case_14_a_revised_span_is_one_span(backend: Backend) {
         assert_eq!(span.span().revision, Revision::FINISHED);
         assert!(span.span().end.is_some());
     }
+}
+
+pub(crate) async fn hard_case_18_an_abandoned_span_keeps_what_it_had(backend: Backend) {
+    const FIELD: &str = "workflow.input";
+    let store = backend.store().await;
+    let mut run = open(0);
+    run.kind = SpanKind::Run;
+    let left = with_text(open(1), FIELD, "what it was asked");
+    let large = with_text(open(2), FIELD, noise(2, 9000));
+    write(&store, [run.clone(), left, large]).await;
+    let tenant = acme();
+    let end = || store.end_abandoned_spans(&tenant, trace_id(), at(50));
+    let done = end().await.unwrap();
+    assert_eq!((done.ended, done.undecided), (0, 2));
+
+    run.finish(at(20), Status::Ok);
+    write(&store, [run]).await;
+    let done = end().await.unwrap();
+    assert_eq!((done.ended, done.undecided), (2, 0));
+    let again = end().await.unwrap();
+    assert_eq!((again.ended, again.undecided), (0, 0));
+    for (span, text) in read(&store)
+        .await
+        .iter()
+        .skip(1)
+        .zip(["what it was asked".to_owned(), noise(2, 9000)])
+    {
+        assert_eq!(span.span().revision, Revision::ABANDONED);
+        assert_eq!(span.span().end, Some(at(20)));
+        assert!(span.span().is_error());
+        let kept = store.read_content(&acme(), trace_id(), span, FIELD).await;
+        assert!(kept.unwrap() == text);
+    }
+
+    // The function was not gone after all.
+    write(&store, [finished(1)]).await;
+    assert_eq!(read(&store).await[1].span().revision, Revision::FINISHED);
 }
 
 pub(crate) async fn hard_case_14_racing_batches_lose_nothing(backend: Backend) {
