@@ -127,10 +127,9 @@ impl HistoryRecorder {
             .upwards(from.node)
             .find(|id| self.state(*id).is_some());
         let parent = state.unwrap_or(from.node);
-        let read = scheduled
-            .parameters
-            .map(|text| Parameters::read(text, scheduled.token_use))
-            .unwrap_or_default();
+        let read = scheduled.parameters.map_or_else(Parameters::none, |text| {
+            Parameters::read(text, scheduled.token_use)
+        });
         self.tree.reopen(parent);
         let node = self.tree.node_mut(parent);
         node.failure = None;
@@ -171,8 +170,7 @@ impl HistoryRecorder {
             (None, None) => {}
         }
         let place = format!("the payload of {state_name}");
-        self.tenants.saw(read.tenant, &place);
-        self.tenants.decide();
+        self.tenants.saw_payload(read.tenant, read.tracing, &place);
         Position::inside(self.tree.open(span, Some(parent), None, Shape::Attempt))
     }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_sfn::types::HistoryEvent;
 use redaction::{Policy, RawSpan, RedactedSpan};
-use trace_model::{ExecutionArn, Run, RunStatus, Span, SpanId};
+use trace_model::{ExecutionArn, Run, RunStatus, Span, SpanId, Timestamp};
 use trace_store::TraceStore;
 
 use crate::{HistoryRecorder, RecordError, RecorderOptions};
@@ -19,9 +19,13 @@ pub struct LiveRecording {
     /// Spans that wait for being written: the latest telling of each, masked.
     waiting: BTreeMap<SpanId, RedactedSpan>,
     telling: Telling,
-    /// The last status that the store was told.
-    stored: Option<RunStatus>,
+    /// What the store was told last of how the run stands.
+    stored: Option<Standing>,
 }
+
+/// A run that is redriven and fails again ends twice with one status: the time tells the two
+/// ends apart.
+type Standing = (RunStatus, Option<Timestamp>);
 
 /// Which revisions of a span are worth writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +111,7 @@ impl LiveRecording {
             opened.finished_at = None;
             opened.error = None;
             self.store.open_run(&opened).await?;
-            self.stored = Some(RunStatus::Running);
+            self.stored = Some((RunStatus::Running, None));
         }
         if !self.waiting.is_empty() {
             let mut spans: Vec<RedactedSpan> = self.waiting.values().cloned().collect();
@@ -117,10 +121,11 @@ impl LiveRecording {
                 .await?;
             self.waiting.clear();
         }
-        if run.status.is_over() && self.stored != Some(run.status) {
+        let standing = Some((run.status, run.finished_at));
+        if run.status.is_over() && self.stored != standing {
             self.store.close_run(run).await?;
         }
-        self.stored = Some(run.status);
+        self.stored = standing;
         Ok(())
     }
 
@@ -153,6 +158,6 @@ impl LiveRecording {
     }
 }
 
-const fn order(span: &Span) -> (trace_model::Timestamp, SpanId) {
+const fn order(span: &Span) -> (Timestamp, SpanId) {
     (span.start, span.span_id)
 }

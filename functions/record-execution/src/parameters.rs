@@ -4,6 +4,8 @@
 use serde_json::Value;
 use trace_model::{InvalidTenantId, InvalidTraceparent, TenantId, Traceparent};
 
+use crate::tenant::Tracing;
+
 /// Stands where a task token was: whoever holds one can answer for the task.
 const REMOVED_TOKEN: &str = "[task token removed]";
 
@@ -15,10 +17,11 @@ const PAYLOAD_MEMBERS: [&str; 4] = ["Payload", "Input", "MessageBody", "Message"
 const SHORTEST_TOKEN: usize = 100;
 
 /// One attempt's parameters, read once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Parameters {
     pub traceparent: Option<Result<Traceparent, InvalidTraceparent>>,
     pub tenant: Option<Result<TenantId, InvalidTenantId>>,
+    pub tracing: Tracing,
     /// The text to keep, without task tokens; `None` where a token could not be looked for.
     pub kept: Option<String>,
 }
@@ -35,7 +38,7 @@ impl Parameters {
         let Ok(mut value) = serde_json::from_str::<Value>(text) else {
             return Self {
                 kept: (token_use == TokenUse::Unlikely).then(|| text.to_owned()),
-                ..Self::default()
+                ..Self::none()
             };
         };
         let payloads = payloads(&value);
@@ -44,6 +47,13 @@ impl Parameters {
             .find_map(|payload| payload.pointer("/headers/traceparent")?.as_str())
             .map(Traceparent::parse);
         let tenant = payloads.iter().find_map(tenant_of);
+        let names_execution = |payload: &Value| payload.pointer("/stepscope/execution").is_some();
+        let joins = matches!(traceparent, Some(Ok(_))) || payloads.iter().any(names_execution);
+        let tracing = if joins {
+            Tracing::Joins
+        } else {
+            Tracing::Apart
+        };
         let kept = if remove_tokens(&mut value, token_use) {
             value.to_string()
         } else {
@@ -52,18 +62,29 @@ impl Parameters {
         Self {
             traceparent,
             tenant,
+            tracing,
             kept: Some(kept),
+        }
+    }
+
+    pub(crate) const fn none() -> Self {
+        Self {
+            traceparent: None,
+            tenant: None,
+            tracing: Tracing::Apart,
+            kept: None,
         }
     }
 }
 
 /// The tenant in `stepscope.tenant` of an execution's input or a task's payload.
 pub(crate) fn tenant_of(payload: &Value) -> Option<Result<TenantId, InvalidTenantId>> {
-    let tenant = payload.pointer("/stepscope/tenant")?;
-    let text = tenant
-        .as_str()
-        .map_or_else(|| tenant.to_string(), str::to_owned);
-    Some(TenantId::parse(&text))
+    match payload.pointer("/stepscope/tenant")? {
+        Value::Null => None,
+        Value::String(text) => Some(TenantId::parse(text)),
+        // Refused as the tracer refuses it, and not read as text: the number 7 is no tenant.
+        other => Some(TenantId::parse(&format!("{other} (not a string)"))),
+    }
 }
 
 /// Where the payload may be, most likely first. A payload may itself be JSON in a string.
@@ -190,10 +211,13 @@ mod tests {
         );
         assert!(read.traceparent.unwrap().is_err());
         assert!(read.tenant.unwrap().is_err());
-        let read = Parameters::read(r#"{"stepscope":{"tenant":7}}"#, TokenUse::Unlikely);
-        assert_eq!(read.tenant, Some(Ok(TenantId::parse("7").unwrap())));
-        let read = Parameters::read(r#"{"stepscope":{"tenant":["a"]}}"#, TokenUse::Unlikely);
-        assert!(read.tenant.unwrap().is_err());
+        for tenant in ["7", "true", r#"["a"]"#] {
+            let text = format!(r#"{{"stepscope":{{"tenant":{tenant}}}}}"#);
+            let read = Parameters::read(&text, TokenUse::Unlikely);
+            assert!(read.tenant.unwrap().is_err(), "{text}");
+        }
+        let read = Parameters::read(r#"{"stepscope":{"tenant":null}}"#, TokenUse::Unlikely);
+        assert_eq!(read.tenant, None);
     }
 
     #[track_caller]

@@ -191,7 +191,7 @@ impl HistoryRecorder {
             Type::MapIterationAborted => {
                 self.iteration_ended(event, at, from, IterationEnd::Aborted)
             }
-            Type::EvaluationFailed => self.evaluation_failed(event, from),
+            Type::EvaluationFailed => self.evaluation_failed(event, at, from),
             Type::ExecutionRedriven => self.execution_redriven(event, run, from),
             Type::ExecutionSucceeded
             | Type::ExecutionFailed
@@ -405,15 +405,28 @@ impl HistoryRecorder {
         }
     }
 
-    fn evaluation_failed(&mut self, event: &HistoryEvent, from: Position) -> Position {
+    fn evaluation_failed(
+        &mut self,
+        event: &HistoryEvent,
+        at: Timestamp,
+        from: Position,
+    ) -> Position {
         let Some(details) = &event.evaluation_failed_event_details else {
             return from;
         };
-        let named = self
-            .tree
-            .upwards(from.node)
-            .find(|id| self.state(*id).is_some() && self.tree.node(*id).span.name == details.state);
+        let is_it = |id: &NodeId| {
+            self.state(*id).is_some() && self.tree.node(*id).span.name == details.state
+        };
+        // A state's first expression fails with an event that links past the state's own entry,
+        // to what came before it: there the state is a child, and not on the way up.
+        let above = self.tree.upwards(from.node).find(is_it);
+        let named = above.or_else(|| self.tree.newest_unsettled_child(from.node, is_it));
         let Some(id) = named else { return from };
+        self.tree.reopen(id);
+        if above.is_some() {
+            // It fails with what failed inside it.
+            self.fail_chain(at, from.node, id);
+        }
         let node = self.tree.node_mut(id);
         node.failure = Some(Failure::new(
             details.error.as_deref(),

@@ -11,6 +11,13 @@ pub(crate) struct TenantEvidence {
     notices: Vec<String>,
 }
 
+/// Whether a payload puts its function's spans into the run's trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tracing {
+    Joins,
+    Apart,
+}
+
 impl TenantEvidence {
     pub(crate) const fn new(default: TenantId) -> Self {
         Self {
@@ -40,6 +47,32 @@ impl TenantEvidence {
             }
             (Some(Err(invalid)), _) => self.notice(format!("{place}: {invalid}")),
             (Some(Ok(_)) | None, _) => {}
+        }
+    }
+
+    /// A task's payload: the function that it is for writes its spans to the tenant it names,
+    /// or to the default one. Nothing that comes later may name another tenant: what was
+    /// written cannot move.
+    pub(crate) fn saw_payload(
+        &mut self,
+        said: Option<Result<TenantId, InvalidTenantId>>,
+        tracing: Tracing,
+        place: &str,
+    ) {
+        let names_none = said.is_none();
+        self.saw(said, place);
+        self.decide();
+        if let Some(decided) = &self.decided
+            && names_none
+            && tracing == Tracing::Joins
+            && *decided != self.default
+        {
+            let notice = format!(
+                "{place} names no tenant, so that what it calls is recorded for {}, but the run \
+                 belongs to {decided}: add stepscope.tenant to the payload",
+                self.default
+            );
+            self.notice(notice);
         }
     }
 

@@ -247,6 +247,19 @@ impl Tree {
         self.node(id).open_children.iter().copied()
     }
 
+    /// The child that opened last of those that are open, or that a redrive may open again.
+    pub(crate) fn newest_unsettled_child(
+        &self,
+        parent: NodeId,
+        is_it: impl Fn(&NodeId) -> bool,
+    ) -> Option<NodeId> {
+        let newest_first = (parent.0 + 1..self.nodes.len()).rev().map(NodeId);
+        newest_first
+            .filter(|id| self.node(*id).parent == Some(parent))
+            .filter(|id| self.node(*id).ended != Ended::ByItself)
+            .find(is_it)
+    }
+
     /// The latest telling of each span that changed since the last call, in the order in which
     /// they opened.
     pub(crate) fn take_changed(&mut self) -> Vec<Span> {

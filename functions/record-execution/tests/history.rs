@@ -178,12 +178,11 @@ async fn the_tenant_is_decided_before_anything_can_be_written_for_another() {
     check("aborted", &[Some("acme"), Some("acme"), Some("acme")]).await;
     check("odd-parameters", &[None, None, Some("acme")]).await;
     let (recorder, _) = record("odd-parameters").await;
-    assert_eq!(recorder.notices().len(), 1);
-    assert!(
-        recorder.notices()[0].contains("globex"),
-        "{:?}",
-        recorder.notices()
-    );
+    let [other, none] = recorder.notices() else {
+        panic!("{:?}", recorder.notices());
+    };
+    assert!(other.contains("globex"), "{other}");
+    assert!(none.contains("Start child names no tenant"), "{none}");
 
     let options = RecorderOptions {
         default_tenant: TenantId::parse("ours").unwrap(),
@@ -199,6 +198,65 @@ async fn the_tenant_is_decided_before_anything_can_be_written_for_another() {
     );
     recorder.decide_tenant();
     assert_eq!(recorder.tenant().unwrap().as_str(), "ours");
+}
+
+/// The tracer writes a node's spans to the tenant of its payload or, where that names none, to
+/// the default one: where the run is another tenant's, its reader is told.
+#[test]
+fn hard_case_4_a_payload_of_another_tenant_than_the_run_is_told() {
+    let check = |payload: &str, expected: &[&str]| {
+        let mut recorder = recorder("x");
+        recorder.feed(&[
+            started_with(r#"{"stepscope":{"tenant":"acme"}}"#),
+            scheduled_with(2, payload),
+            scheduled_with(3, payload),
+        ]);
+        assert_eq!(recorder.tenant().unwrap().as_str(), "acme");
+        let notices = recorder.notices();
+        assert_eq!(notices.len(), expected.len(), "{payload}: {notices:?}");
+        for (notice, words) in notices.iter().zip(expected) {
+            assert!(notice.contains(words), "{payload}: {notice}");
+        }
+    };
+    let traceparent = format!(
+        r#""headers":{{"traceparent":"00-{}-b7ad6b7169203331-01"}}"#,
+        TraceId::of_execution(&arn("x"))
+    );
+    check(
+        &format!(r#"{{"Payload":{{{traceparent},"stepscope":{{"tenant":"acme"}}}}}}"#),
+        &[],
+    );
+    check(
+        &format!(r#"{{"Payload":{{{traceparent},"stepscope":{{"tenant":"globex"}}}}}}"#),
+        &["names the tenant globex, but the run belongs to acme"],
+    );
+    let missing = ["names no tenant, so that what it calls is recorded for default"];
+    check(&format!(r#"{{"Payload":{{{traceparent}}}}}"#), &missing);
+    check(r#"{"Payload":{"stepscope":{"execution":"arn"}}}"#, &missing);
+    check(
+        r#"{"Payload":{"stepscope":{"execution":"arn","tenant":null}}}"#,
+        &missing,
+    );
+    // What is not traced is written nowhere.
+    check(r#"{"TableName":"orders"}"#, &[]);
+}
+
+fn scheduled_with(id: i64, parameters: &str) -> HistoryEvent {
+    let details = aws_sdk_sfn::types::TaskScheduledEventDetails::builder()
+        .resource_type("lambda")
+        .resource("invoke")
+        .region("us-east-1")
+        .parameters(parameters)
+        .build()
+        .unwrap();
+    HistoryEvent::builder()
+        .timestamp(aws_sdk_sfn::primitives::DateTime::from_secs(id))
+        .r#type(aws_sdk_sfn::types::HistoryEventType::TaskScheduled)
+        .id(id)
+        .previous_event_id(1)
+        .task_scheduled_event_details(details)
+        .build()
+        .unwrap()
 }
 
 fn started_with(input: &str) -> HistoryEvent {

@@ -6,13 +6,14 @@ mod support;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
+use aws_sdk_sfn::types::HistoryEvent;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use lambda_process::{AwsClients, LocalService};
 use local_step_functions::{
     Config, FunctionError, FunctionInvoker, InvocationRequest, LocalStepFunctions, Place,
 };
 use local_storage::{Durability, LocalStorage, LocalStorageConfig, LoopbackCredentials};
-use record_execution::{LiveRecording, Progress, RecordError, Recorder, handle};
+use record_execution::{LiveRecording, Progress, RecordError, Recorder, flags, handle};
 use redaction::Policy;
 use serde_json::{Value, json};
 use support::{arn, client, history, stories, tree};
@@ -174,6 +175,35 @@ async fn a_restarted_recording_goes_on() {
     }
 }
 
+/// Hard case 14: of a run that is redriven and fails again between two looks, the last end is
+/// stored.
+#[tokio::test]
+async fn a_redrive_that_fails_again_between_two_looks_is_told() {
+    let cloud = Cloud::start().await;
+    let mut events = history("redriven").await;
+    let redriven = events
+        .iter()
+        .position(|event| event.r#type.as_str() == "ExecutionRedriven")
+        .unwrap();
+    let mut again = events[redriven - 1].clone();
+    let last = events.last().unwrap();
+    (again.id, again.timestamp) = (last.id, last.timestamp);
+    again.previous_event_id = last.previous_event_id;
+    *events.last_mut().unwrap() = again;
+
+    let recorder = cloud.recorder(client(1_000));
+    let mut live = recorder.live(arn("redriven"), None);
+    live.advance(&events[..redriven]).await.unwrap();
+    let (first, _) = cloud.stored(&arn("redriven")).await;
+    live.advance(&events[redriven..]).await.unwrap();
+    let (second, _) = cloud.stored(&arn("redriven")).await;
+    assert_eq!(
+        (first.status, second.status),
+        (RunStatus::Failed, RunStatus::Failed)
+    );
+    assert!(second.finished_at > first.finished_at);
+}
+
 #[tokio::test]
 async fn an_execution_that_is_not_there_is_an_error_in_words() {
     let cloud = Cloud::start().await;
@@ -256,10 +286,8 @@ fn error(error_type: &str, error_message: &str) -> FunctionError {
     }
 }
 
-/// Hard case 19, with the engine that runs on a laptop.
-#[tokio::test]
-async fn a_run_of_the_local_engine_is_followed_as_it_goes() {
-    let cloud = Cloud::start().await;
+/// Runs a workflow on the local engine, and records it as it goes until it is over.
+async fn run_locally(cloud: &Cloud, definition: &str) -> (ExecutionArn, Vec<HistoryEvent>) {
     let engine = LocalStepFunctions::start(Config {
         data: cloud.folder.path().join("engine"),
         place: Place::default(),
@@ -275,7 +303,7 @@ async fn a_run_of_the_local_engine_is_followed_as_it_goes() {
         .sfn()
         .create_state_machine()
         .name("local")
-        .definition(MACHINE)
+        .definition(definition)
         .role_arn("arn:aws:iam::000000000000:role/local")
         .send()
         .await
@@ -297,17 +325,33 @@ async fn a_run_of_the_local_engine_is_followed_as_it_goes() {
     let mut recording = recorder.live(execution.clone(), Some(machine));
     let followed = async {
         loop {
-            let progress = recorder.follow(&mut recording).await.unwrap();
-            if progress == Progress::Recorded(RunStatus::Succeeded) {
-                break;
+            match recorder.follow(&mut recording).await.unwrap() {
+                Progress::Recorded(status) if status.is_over() => break,
+                _ => {
+                    growth.recv().await.unwrap();
+                }
             }
-            growth.recv().await.unwrap();
         }
     };
     tokio::time::timeout(Duration::from_mins(1), followed)
         .await
         .unwrap();
+    let history = clients
+        .sfn()
+        .get_execution_history()
+        .execution_arn(execution.as_str())
+        .send()
+        .await
+        .unwrap();
+    engine.shutdown().await;
+    (execution, history.events)
+}
 
+/// Hard case 19, with the engine that runs on a laptop.
+#[tokio::test]
+async fn a_run_of_the_local_engine_is_followed_as_it_goes() {
+    let cloud = Cloud::start().await;
+    let (execution, _) = run_locally(&cloud, MACHINE).await;
     let (run, stored) = cloud.stored(&execution).await;
     assert_eq!(run.status, RunStatus::Succeeded);
     let root = stored
@@ -347,8 +391,69 @@ async fn a_run_of_the_local_engine_is_followed_as_it_goes() {
         output.contains(&second.span_id.to_string()),
         "{output} {sent:?}"
     );
-    engine.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_state_whose_first_expression_fails_ends_with_its_error() {
+    let cloud = Cloud::start().await;
+    let (execution, events) = run_locally(&cloud, UNEVALUATED).await;
+    let (run, stored) = cloud.stored(&execution).await;
+    assert_eq!(run.status, RunStatus::Failed);
+    let root = stored
+        .iter()
+        .find(|span| span.parent_span_id.is_none())
+        .unwrap();
+    insta::assert_snapshot!(outline(&stored, root, 0));
+    let flagged = |flag: &str| {
+        let flagged = stored
+            .iter()
+            .filter(|span| span.flags().any(|has| has == flag));
+        let mut names: Vec<&str> = flagged.map(|span| span.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(
+        flagged(flags::CAUGHT),
+        ["Arguments", "Both", "Each", "Items"]
+    );
+    assert_eq!(flagged(flags::ABORTED), [""; 0]);
+
+    // The recorded history is what this workflow's looks like.
+    let links = |events: &[HistoryEvent]| -> Vec<(i64, i64, String)> {
+        let links = events.iter();
+        let links =
+            links.map(|event| (event.id, event.previous_event_id, event.r#type.to_string()));
+        links.collect()
+    };
+    assert_eq!(links(&events), links(&history("evaluation-failed").await));
+}
+
+/// What fails in each is the state's first expression, at the beginning of the workflow, of a
+/// branch and of an iteration, and after another state; caught and not.
+const UNEVALUATED: &str = r#"{
+  "QueryLanguage": "JSONata",
+  "StartAt": "Arguments",
+  "States": {
+    "Arguments": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke",
+      "Arguments": {"FunctionName": "flaky", "Payload": "{% $number('x') %}"},
+      "Retry": [{"ErrorEquals": ["States.QueryEvaluationError"], "IntervalSeconds": 1, "MaxAttempts": 1}],
+      "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Pause"}], "Next": "Pause"},
+    "Pause": {"Type": "Wait", "Seconds": 0, "Next": "Items"},
+    "Items": {"Type": "Map", "Items": "{% $number('x') %}",
+      "ItemProcessor": {"StartAt": "Never", "States": {"Never": {"Type": "Pass", "End": true}}},
+      "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Both"}], "Next": "Both"},
+    "Both": {"Type": "Parallel",
+      "Branches": [{"StartAt": "In a branch", "States": {
+        "In a branch": {"Type": "Pass", "Output": "{% $number('x') %}", "End": true}}}],
+      "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Each"}], "Next": "Each"},
+    "Each": {"Type": "Map", "Items": [1],
+      "ItemProcessor": {"StartAt": "In an iteration", "States": {
+        "In an iteration": {"Type": "Choice", "Choices": [{"Condition": "{% $number('x') = 1 %}", "Next": "Last"}], "Default": "Last"},
+        "Last": {"Type": "Pass", "End": true}}},
+      "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Seconds"}], "Next": "Seconds"},
+    "Seconds": {"Type": "Wait", "Seconds": "{% $number('x') %}", "End": true}
+  }
+}"#;
 
 /// Without times, which differ from run to run; siblings by name, then start.
 fn outline(spans: &[Span], span: &Span, depth: usize) -> String {
