@@ -115,7 +115,8 @@ impl LocalCloud {
             policy.clone(),
             clock.clone(),
             nodes::resource(),
-        );
+        )
+        .with_default_tenant(config.tenant.clone());
 
         // The engine, which calls our nodes, and the recorder, which reads its histories.
         let environment = nodes::environment(&config, tracer.clone(), &demo_url)?;
