@@ -23,7 +23,7 @@ pub struct Run {
     pub redactions: BTreeMap<String, u64>,
     /// What a reader should know, in words: clock skew, abandoned spans, a cut history.
     pub notices: Vec<String>,
-    /// Grows with each change that a reader can see.
+    /// Grows with each change of what is here; spans come before the totals that count them.
     pub revision: u64,
     pub expires_at: Option<Timestamp>,
 }

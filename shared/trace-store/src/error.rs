@@ -79,6 +79,23 @@ impl StoreError {
         }
     }
 
+    /// Whether what is stored is to blame, so that reading it again ends the same way. What a
+    /// service refused is not: a missing permission or table can be put right meanwhile.
+    pub const fn is_of_what_is_stored(&self) -> bool {
+        match self {
+            Self::Service { .. } | Self::Unprocessed { .. } | Self::Contended(_) => false,
+            Self::NewerVersion { .. }
+            | Self::Damaged { .. }
+            | Self::NoSuchField { .. }
+            | Self::ContentGone { .. }
+            | Self::OtherTrace { .. }
+            | Self::TextElsewhere { .. }
+            | Self::WrongStatus { .. }
+            | Self::InvalidCursor
+            | Self::NotRedacted(_) => true,
+        }
+    }
+
     pub(crate) fn damaged(what: &'static str, problem: impl Into<String>) -> Self {
         Self::Damaged {
             what,

@@ -1,9 +1,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::pin::pin;
 use std::time::Duration;
 
-use futures::future::try_join_all;
-use futures::{Stream, stream};
+use futures::future::{self, try_join_all};
+use futures::{Stream, TryStreamExt as _, stream};
 use redaction::RedactedSpan;
 use trace_model::{ContentBody, ContentLocation, Span, SpanId, TenantId, Timestamp, TraceId};
 
@@ -104,8 +105,10 @@ impl TraceStore {
         Ok(TraceStructure { spans, revision })
     }
 
-    /// Up to `limit` spans after `after`, in the same order as [`Self::read_structure`]. Reads
-    /// only the chunks that have spans from there on.
+    /// Up to `limit` spans after `after`, in the same order as [`Self::read_structure`]. The
+    /// table looks at every chunk again for each page (a chunk's key says when its first span
+    /// started, and its last may be later than any), and sends only those with spans from there
+    /// on: for many pages in a row [`Self::stream_structure_after`] reads once.
     pub async fn read_structure_page(
         &self,
         tenant: &TenantId,
@@ -114,15 +117,12 @@ impl TraceStore {
         limit: usize,
     ) -> Result<StructurePage, StoreError> {
         let limit = limit.max(1);
-        let mut reader = self.structure_reader(tenant, trace_id, after);
+        let mut spans = pin!(self.stream_structure_after(tenant, trace_id, after));
         let mut page = StructurePage {
             spans: Vec::new(),
             next: None,
         };
-        while let Some(span) = reader.next().await? {
-            if after.is_some_and(|after| span.position() <= after) {
-                continue;
-            }
+        while let Some(span) = spans.try_next().await? {
             if page.spans.len() == limit {
                 page.next = page.spans.last().map(StoredSpan::position);
                 break;
@@ -139,10 +139,24 @@ impl TraceStore {
         tenant: &TenantId,
         trace_id: TraceId,
     ) -> impl Stream<Item = Result<StoredSpan, StoreError>> + Send + use<> {
-        let reader = self.structure_reader(tenant, trace_id, None);
-        stream::try_unfold(reader, |mut reader| async move {
+        self.stream_structure_after(tenant, trace_id, None)
+    }
+
+    /// The same from behind a position on: the chunks are read once, and only as far as the
+    /// stream is taken.
+    pub fn stream_structure_after(
+        &self,
+        tenant: &TenantId,
+        trace_id: TraceId,
+        after: Option<SpanPosition>,
+    ) -> impl Stream<Item = Result<StoredSpan, StoreError>> + Send + use<> {
+        let reader = self.structure_reader(tenant, trace_id, after);
+        let spans = stream::try_unfold(reader, |mut reader| async move {
             let span = reader.next().await?;
             Ok(span.map(|span| (span, reader)))
+        });
+        spans.try_filter(move |span: &StoredSpan| {
+            future::ready(after.is_none_or(|after| span.position() > after))
         })
     }
 
