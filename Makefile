@@ -13,15 +13,17 @@ run: ## build everything, start the local cloud, run the example workflows, serv
 	cargo run -- dev --demo
 
 test: tools check ## everything that must hold
-	cargo test --workspace --all-targets
-	cargo test --workspace --doc
+	cargo test --workspace --no-fail-fast
 
 check: ## formatting and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
+# The libraries in a release build; what a user waits for with the binary that `make run` builds.
 bench: ## the figures of docs/benchmarks.md
-	cargo bench --workspace --benches
+	cargo bench --package tracer --package local-step-functions --package trace-store \
+		--package redaction --package state-language --package local-storage --benches
+	cargo bench --package stepscope --profile dev --bench local_cloud
 
 tools: ## what the tests run beside our own code
 	tests/bin/install-dynamodb-local

@@ -75,7 +75,7 @@ async fn export_record(
     let chunk = match chunk {
         Ok(Some(chunk)) => chunk,
         Ok(None) => return Ok(()),
-        Err(error) if error.is_retryable() => return Err(ExportError::Store(error)),
+        Err(error) if !error.is_of_what_is_stored() => return Err(ExportError::Store(error)),
         // It will be as unreadable next time, and what is behind it must not wait for ever.
         Err(error) => {
             let error: &dyn std::error::Error = &error;
@@ -91,7 +91,7 @@ async fn export_record(
 }
 
 async fn export_chunk(exporter: &Exporter, chunk: &Chunk) -> Result<(u64, u64), ExportError> {
-    let Some(request) = Request::of(chunk, exporter.content())? else {
+    let Some(request) = Request::of(chunk, exporter.content()) else {
         return Ok((0, 0));
     };
     let spans = request.spans;

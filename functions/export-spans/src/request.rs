@@ -22,15 +22,15 @@ pub(crate) struct Request {
 
 impl Request {
     /// `None` when the chunk has no finished span.
-    pub(crate) fn of(chunk: &Chunk, content: ExportContent) -> Result<Option<Self>, ExportError> {
+    pub(crate) fn of(chunk: &Chunk, content: ExportContent) -> Option<Self> {
         let mut spans = Vec::new();
         for stored in &chunk.spans {
             if is_finished(stored.span()) {
-                spans.push(complete(chunk, stored, content)?);
+                spans.push(complete(chunk, stored, content));
             }
         }
         if spans.is_empty() {
-            return Ok(None);
+            return None;
         }
         let bodies = match content {
             ExportContent::None => Bodies::Summarised,
@@ -40,10 +40,10 @@ impl Request {
         };
         let count = spans.len() as u64;
         let spans: Vec<_> = spans.iter().map(RedactedSpan::span).collect();
-        Ok(Some(Self {
+        Some(Self {
             protobuf: encode_with(&spans, bodies).encode_to_vec(),
             spans: count,
-        }))
+        })
     }
 
     pub(crate) fn gzip(&self) -> Result<Vec<u8>, ExportError> {
@@ -61,24 +61,29 @@ fn is_finished(span: &Span) -> bool {
     span.end.is_some() && span.revision > Revision::OPENED
 }
 
-/// The span as it was masked, with the texts that lie beside it.
-fn complete(
-    chunk: &Chunk,
-    stored: &StoredSpan,
-    content: ExportContent,
-) -> Result<RedactedSpan, ExportError> {
+/// The span as it was masked, with the texts that lie beside it. A text that is damaged will be
+/// so next time: its span goes without, as with one that is too large.
+fn complete(chunk: &Chunk, stored: &StoredSpan, content: ExportContent) -> RedactedSpan {
     if content == ExportContent::None {
-        return Ok(stored.redacted().clone());
+        return stored.redacted().clone();
     }
     let mut span = stored.span().clone();
+    let (trace_id, span_id) = (span.trace_id, span.span_id);
     for (field, content) in &mut span.content {
-        let text = chunk
-            .small_content(stored, field)
-            .map_err(ExportError::Store)?;
-        if let Some(text) = text {
-            content.body = ContentBody::Text(text.to_owned());
+        match chunk.small_content(stored, field) {
+            Ok(Some(text)) => content.body = ContentBody::Text(text.to_owned()),
+            Ok(None) => {}
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(%trace_id, %span_id, field, error,
+                    "a text cannot be read and is not exported");
+            }
         }
     }
     // What was stored was masked: the mark is checked again.
-    RedactedSpan::from_stored(span).map_err(|error| ExportError::Store(error.into()))
+    RedactedSpan::from_stored(span).unwrap_or_else(|error| {
+        let error: &dyn std::error::Error = &error;
+        tracing::error!(%trace_id, %span_id, error, "texts are not exported with their span");
+        stored.redacted().clone()
+    })
 }

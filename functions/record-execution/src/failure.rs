@@ -1,5 +1,6 @@
 //! What went wrong, as Step Functions tells it: an error name and a cause.
 
+use redaction::Policy;
 use serde_json::Value;
 
 /// A status message stays a line: this many characters of the cause, the whole is content.
@@ -49,13 +50,13 @@ impl Failure {
         let inner = serde_json::from_str::<Value>(cause)
             .ok()
             .and_then(|value| Some(value.get("errorMessage")?.as_str()?.to_owned()));
-        let text = inner.as_deref().unwrap_or(cause);
-        let line = text.lines().find(|line| !line.trim().is_empty())?.trim();
-        let mut short: String = line.chars().take(SHORT_CAUSE).collect();
-        if short.len() < line.len() {
-            short.push('…');
-        }
-        Some(short)
+        // Masked while it is whole: of a secret that is cut, what is left is not known as one.
+        let masked = Policy::standard().redact_text(inner.as_deref().unwrap_or(cause));
+        let line = masked.first_line()?;
+        Some(match line.beginning(SHORT_CAUSE) {
+            Some(beginning) => format!("{beginning}…"),
+            None => line.into_string(),
+        })
     }
 }
 
@@ -82,6 +83,25 @@ mod tests {
         let long = "é".repeat(500);
         let short = format!("E: {}…", "é".repeat(200));
         check(Some("E"), Some(&long), &short);
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_in_the_message() {
+        let words = "x".repeat(190);
+        let short = format!("E: {words} …");
+        check(
+            Some("E"),
+            Some(&format!("{words} AKIAIOSFODNN7EXAMPLE")),
+            &short,
+        );
+        let nested = format!(r#"{{"secret": {{"code": "hunter22"}}, "more": "{words}"}}"#);
+        let message = Failure::new(Some("E"), Some(&nested)).message();
+        assert!(
+            message.ends_with("xx…") && !message.contains("hunter22"),
+            "{message}"
+        );
+        let key = "\n-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\n-----END PRIVATE KEY-----";
+        check(Some("E"), Some(key), "E: [REDACTED:private-key]");
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use lambda_runtime::Diagnostic;
+use redaction::Policy;
 use thiserror::Error;
 use tracer::NodeFailure;
 
@@ -178,13 +179,44 @@ fn retry_after(header: Option<&String>) -> String {
     header.map_or_else(String::new, |value| format!(" (retry after {value})"))
 }
 
-/// The beginning of a body, for a message: what is left out says so.
+/// The beginning of a body, for a message: what is left out says so. Masked before it is cut,
+/// since what the trace masks later are the pieces that it can still tell for secrets.
 pub(crate) fn excerpt(body: &str) -> String {
     const LONGEST: usize = 500;
     let body = body.trim();
-    match body.char_indices().nth(LONGEST) {
-        None if body.is_empty() => "(an empty body)".to_owned(),
-        None => body.to_owned(),
-        Some((end, _)) => format!("{}… ({} bytes in all)", &body[..end], body.len()),
+    if body.is_empty() {
+        return "(an empty body)".to_owned();
+    }
+    let masked = Policy::standard().redact_text(body);
+    match masked.beginning(LONGEST) {
+        Some(beginning) => format!("{beginning}… ({} bytes in all)", body.len()),
+        None => masked.into_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body: &str, expected: &str) {
+        assert_eq!(excerpt(body), expected);
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_holds_no_part_of_a_secret() {
+        check(" \n", "(an empty body)");
+        check(" no such customer\n", "no such customer");
+        let words = "x".repeat(490);
+        check(
+            &format!("{words} AKIAIOSFODNN7EXAMPLE"),
+            &format!("{words} … (511 bytes in all)"),
+        );
+        check(
+            &format!(r#"{{"credentials": {{"code": "hunter22"}}, "more": "{words}"}}"#),
+            &format!(
+                r#"{{"credentials": {{"code": "[REDACTED:named-secret]"}}, "more": "{}… (539 bytes in all)"#,
+                "x".repeat(438)
+            ),
+        );
     }
 }

@@ -150,7 +150,7 @@ async fn a_request_carries_method_headers_query_body_and_the_span_s_traceparent(
         .unwrap();
     let sent = format!("00-{}-{}-01", span.trace_id, span.span_id);
     assert_eq!(seen["headers"]["traceparent"], sent);
-    assert_eq!(span.name, "PUT");
+    assert_eq!(span.name, "PUT 127.0.0.1");
     assert_eq!(span.int("http.response.status_code"), Some(200));
     assert_eq!(
         span.content["http.request.body"].as_text(),

@@ -8,3 +8,12 @@ pub enum SummariseError {
     #[error("the run's summary cannot be written")]
     Write(#[source] StoreError),
 }
+
+impl SummariseError {
+    /// Whether the same trace fails the same way next time.
+    pub const fn is_lasting(&self) -> bool {
+        match self {
+            Self::Read(error) | Self::Write(error) => error.is_of_what_is_stored(),
+        }
+    }
+}

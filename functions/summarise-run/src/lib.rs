@@ -22,7 +22,9 @@ pub use summary::summarise;
 const AT_ONCE: usize = 4;
 
 /// Writes the summaries of all traces with changed chunks. Answers with the records of those
-/// that failed, so that only they come again.
+/// that failed, so that only they come again: but not of a trace that nobody will be able to
+/// read, which would hold up all others until the stream forgets it. That one is logged as an
+/// error and has no new totals.
 pub async fn handle(store: &TraceStore, event: Event) -> DynamoDbEventResponse {
     let mut records: BTreeMap<(TenantId, TraceId), Vec<String>> = BTreeMap::new();
     for record in event.records {
@@ -36,14 +38,16 @@ pub async fn handle(store: &TraceStore, event: Event) -> DynamoDbEventResponse {
     let summaries = records
         .into_iter()
         .map(|(trace, sequence_numbers)| async move {
-            let outcome = write_summary(store, &trace.0, trace.1).await;
-            outcome
-            .inspect_err(|error| {
-                let error: &dyn std::error::Error = error;
-                tracing::warn!(tenant = %trace.0, trace_id = %trace.1, error, "run not summarised");
-            })
-            .err()
-            .map(|_| sequence_numbers)
+            let (tenant, trace_id) = trace;
+            let error = write_summary(store, &tenant, trace_id).await.err()?;
+            let is_lasting = error.is_lasting();
+            let error: &dyn std::error::Error = &error;
+            if is_lasting {
+                tracing::error!(%tenant, %trace_id, error, "a run can never be summarised");
+                return None;
+            }
+            tracing::warn!(%tenant, %trace_id, error, "run not summarised");
+            Some(sequence_numbers)
         });
     let summaries: Vec<_> = summaries.collect();
     let failed: Vec<_> = stream::iter(summaries)

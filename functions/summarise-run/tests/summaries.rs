@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use local_storage::{
     ChangeRecord, Durability, LocalStorage, LocalStorageConfig, LoopbackCredentials,
     StartingPosition,
@@ -16,11 +18,12 @@ use trace_model::{
     Clock, ExecutionArn, Revision, Run, RunStatus, Span, SpanId, SpanKind, Status, TenantId,
     Timestamp, TraceId,
 };
-use trace_store::{StoreConfig, TraceStore};
+use trace_store::{ChunkKey, StoreConfig, TraceStore};
 
 struct Cloud {
     storage: LocalStorage,
     store: TraceStore,
+    dynamodb: aws_sdk_dynamodb::Client,
     /// Where DynamoDB does not answer.
     unreachable: TraceStore,
     _folder: TempDir,
@@ -61,6 +64,7 @@ async fn cloud() -> Cloud {
     };
     let cloud = Cloud {
         store: store("stepscope"),
+        dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.clone()),
         unreachable: store("no-such-table"),
         storage,
         _folder: folder,
@@ -224,4 +228,33 @@ async fn only_the_records_that_failed_come_again() {
     let failed = response.batch_item_failures.into_iter();
     let failed: Vec<_> = failed.map(|failure| failure.item_identifier).collect();
     assert_eq!(failed, [sequence_number]);
+}
+
+#[tokio::test]
+async fn a_trace_that_cannot_be_read_holds_up_no_other() {
+    let cloud = cloud().await;
+    let (damaged, sound) = (run(1), run(2));
+    cloud.store.open_run(&damaged).await.unwrap();
+    cloud.store.open_run(&sound).await.unwrap();
+    cloud.changes().await;
+    cloud.write(&damaged, [model_call(&damaged, 1)]).await;
+    let changes = cloud.changes().await.records.into_iter();
+    for record in changes.filter(|record| ChunkKey::from_keys(&record.change.keys).is_some()) {
+        let update = cloud.dynamodb.update_item().table_name("stepscope");
+        update
+            .set_key(Some(record.change.keys.into()))
+            .update_expression("SET structure = :noise")
+            .expression_attribute_values(":noise", AttributeValue::B(Blob::new(*b"noise")))
+            .send()
+            .await
+            .unwrap();
+    }
+    cloud.write(&sound, [model_call(&sound, 1)]).await;
+    let event = cloud.changes().await;
+    let read = cloud.store.read_structure(&acme(), damaged.trace_id).await;
+    assert!(read.unwrap_err().is_of_what_is_stored());
+    let response = summarise_run::handle(&cloud.store, event).await;
+    assert_eq!(response.batch_item_failures, []);
+    assert_eq!(cloud.read(&damaged).await.totals, None);
+    assert!(cloud.read(&sound).await.totals.is_some());
 }

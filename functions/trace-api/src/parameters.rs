@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use trace_model::Timestamp;
+use trace_model::{Cost, Timestamp};
 use url::form_urlencoded;
 use utoipa::IntoParams;
 
 use crate::problem::Problem;
+
+/// Decimals of a US dollar that a [`Cost`] is exact to.
+const PICO_DIGITS: usize = 12;
 
 /// The parameters of one request, each known and given once.
 #[derive(Debug)]
@@ -45,11 +48,33 @@ impl Parameters {
     pub(crate) fn limit(&self, default: usize, most: usize) -> Result<usize, Problem> {
         let expected = format!("a whole number from 1 to {most}");
         let parse = |text: &str| {
-            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            let number = digits.then(|| text.parse::<usize>().ok()).flatten()?;
+            let number = usize::try_from(digits(text)?).ok()?;
             (1..=most).contains(&number).then_some(number)
         };
         Ok(self.parsed("limit", parse, &expected)?.unwrap_or(default))
+    }
+
+    /// A whole number from 0.
+    pub(crate) fn count(&self, name: &str) -> Result<Option<u64>, Problem> {
+        self.parsed(name, digits, "a whole number, such as 1500")
+    }
+
+    /// US dollars, read digit by digit: costs are exact.
+    pub(crate) fn cost(&self, name: &str) -> Result<Option<Cost>, Problem> {
+        let parse = |text: &str| {
+            let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+            if decimals.len() > PICO_DIGITS {
+                return None;
+            }
+            let pico = digits(&format!("{decimals:0<PICO_DIGITS$}"))?;
+            let pico_per_usd = 10_u64.pow(12);
+            let pico = digits(whole)?
+                .checked_mul(pico_per_usd)?
+                .checked_add(pico)?;
+            i64::try_from(pico).ok().map(Cost::from_pico_usd)
+        };
+        let expected = "US dollars with at most 12 decimals, such as 0.25";
+        self.parsed(name, parse, expected)
     }
 
     pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
@@ -96,6 +121,12 @@ impl Parameters {
         }
         text
     }
+}
+
+/// Digits and nothing else: no sign, no blank.
+fn digits(text: &str) -> Option<u64> {
+    let only_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    only_digits.then(|| text.parse().ok()).flatten()
 }
 
 fn unknown(name: &str, known: &[String]) -> String {

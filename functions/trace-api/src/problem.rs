@@ -42,7 +42,9 @@ pub(crate) struct Problem {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemBody<'problem> {
-    /// Where this kind of problem is explained.
+    /// Which kind of problem this is: a relative reference that stays the same from version to
+    /// version, to be compared and not to be fetched. `/docs/problems/not-found` is explained in
+    /// the file `docs/problems/not-found.md` of Stepscope's source.
     #[serde(rename = "type")]
     problem_type: String,
     title: &'static str,
@@ -301,5 +303,55 @@ impl From<MissingScope> for Problem {
             Ok(challenge) => problem.with(WWW_AUTHENTICATE, challenge),
             Err(_) => problem,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The kinds in a row: a new one does not compile until it has its place.
+    fn next(kind: ProblemKind) -> Option<ProblemKind> {
+        use ProblemKind as Kind;
+        Some(match kind {
+            Kind::InvalidQuery => Kind::InvalidCursor,
+            Kind::InvalidCursor => Kind::InvalidBody,
+            Kind::InvalidBody => Kind::Unauthenticated,
+            Kind::Unauthenticated => Kind::MissingScope,
+            Kind::MissingScope => Kind::NotFound,
+            Kind::NotFound => Kind::NoSuchRoute,
+            Kind::NoSuchRoute => Kind::NotRecordedYet,
+            Kind::NotRecordedYet => Kind::Expired,
+            Kind::Expired => Kind::MethodNotAllowed,
+            Kind::MethodNotAllowed => Kind::NameTaken,
+            Kind::NameTaken => Kind::BodyTooLarge,
+            Kind::BodyTooLarge => Kind::WrongMediaType,
+            Kind::WrongMediaType => Kind::Refused,
+            Kind::Refused => Kind::Internal,
+            Kind::Internal => Kind::Unavailable,
+            Kind::Unavailable => return None,
+        })
+    }
+
+    #[test]
+    fn each_kind_has_its_page_and_each_page_its_kind() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/problems");
+        let kinds = std::iter::successors(Some(ProblemKind::InvalidQuery), |kind| next(*kind));
+        let mut expected = BTreeSet::new();
+        for kind in kinds {
+            let (status, slug, title) = kind.entry();
+            let page = std::fs::read_to_string(folder.join(format!("{slug}.md")));
+            let page = page.unwrap_or_else(|error| panic!("docs/problems/{slug}.md: {error}"));
+            let heading = format!("# {title}\n\nStatus {}. ", status.as_u16());
+            assert!(page.starts_with(&heading), "{slug}.md: {heading}");
+            assert!(page.contains("\n## What to do\n"), "{slug}.md");
+            expected.insert(format!("{slug}.md"));
+        }
+        let found = std::fs::read_dir(folder).unwrap();
+        let found = found.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert_eq!(found.collect::<BTreeSet<_>>(), expected);
     }
 }

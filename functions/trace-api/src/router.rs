@@ -45,8 +45,9 @@ pub fn app(state: ApiState) -> Router {
         })
         .layer(
             ServiceBuilder::new()
-                .layer(middleware::from_fn_with_state(state.clone(), observe))
+                // Outermost, so that errors have its headers too: a page may read no others.
                 .layer(cors(&state))
+                .layer(middleware::from_fn_with_state(state.clone(), observe))
                 .layer(CatchPanicLayer::custom(answer_panic))
                 .layer(CompressionLayer::new())
                 .layer(middleware::from_fn(conditional))

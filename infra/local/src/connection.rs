@@ -99,6 +99,10 @@ impl Connection {
         &self.endpoints.substitutions
     }
 
+    pub(crate) fn example_input(&self, workflow: &str) -> Option<&Value> {
+        self.endpoints.example_inputs.get(workflow)
+    }
+
     pub(crate) fn url(&self) -> &Url {
         &self.endpoints.url
     }

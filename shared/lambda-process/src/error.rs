@@ -25,6 +25,12 @@ pub enum StartError {
     Tls(#[source] rustls::Error),
     #[error("cannot make the HTTP client")]
     HttpClient(#[source] reqwest::Error),
+    #[error("{variable} is no proxy's URL; expected, for example, `http://proxy.example:3128`")]
+    Proxy {
+        variable: &'static str,
+        #[source]
+        source: reqwest::Error,
+    },
     #[error("{found:?} is no log filter; expected, for example, `info,trace_store=debug`")]
     LogFilter {
         found: String,

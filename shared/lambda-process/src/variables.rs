@@ -72,7 +72,8 @@ variables! {
     Tenant = "STEPSCOPE_TENANT",
         expected: "a tenant: 1 to 63 of a-z, 0-9, `_` and `-`, beginning with a letter or digit",
         default: "default", Plain;
-    /// How long a trace is kept, from the start of its run.
+    /// How long what is stored is kept, each part from its own writing: the last spans of a long
+    /// run stay longer than its first.
     RetentionDays = "STEPSCOPE_RETENTION_DAYS",
         expected: "a number of days from 1 to 3650",
         default: "30", Plain;

@@ -28,7 +28,11 @@ impl RedactedText {
     pub fn beginning(&self, most_characters: usize) -> Option<&str> {
         let (end, _) = self.text.char_indices().nth(most_characters)?;
         let beginning = &self.text[..end];
-        let cut = beginning.rfind(marker::START).filter(|start| {
+        let starts = self.text.match_indices(marker::START);
+        let last = starts
+            .map(|(start, _)| start)
+            .take_while(|start| *start < end);
+        let cut = last.last().filter(|start| {
             marker::length_at_start(&self.text[*start..]).is_some_and(|length| start + length > end)
         });
         Some(cut.map_or(beginning, |start| &beginning[..start]))

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_lambda_events::dynamodb::Event;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use collector::{Answer, Collector, OK};
 use export_spans::{Exported, Exporter};
 use lambda_process::{Config, ExportContent};
@@ -29,6 +31,7 @@ const FIELD: &str = "gen_ai.input.messages";
 struct Cloud {
     storage: LocalStorage,
     store: TraceStore,
+    dynamodb: aws_sdk_dynamodb::Client,
     clock: Clock,
     _folder: TempDir,
 }
@@ -56,8 +59,9 @@ async fn cloud() -> Cloud {
         .force_path_style(true)
         .http_client(storage.s3_http_client());
     let clock = Clock::manual(Timestamp::parse_rfc3339("2045-03-01T12:00:00Z").unwrap());
+    let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
     let store = TraceStore::new(
-        aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+        dynamodb.clone(),
         aws_sdk_s3::Client::from_conf(s3.build()),
         StoreConfig::new("stepscope", "stepscope"),
         clock.clone(),
@@ -66,6 +70,7 @@ async fn cloud() -> Cloud {
     let cloud = Cloud {
         storage,
         store,
+        dynamodb,
         clock,
         _folder: folder,
     };
@@ -240,6 +245,32 @@ async fn content_stays_home_when_it_is_told_to() {
     cloud.write([cloud.span(1)]).await;
     cloud.export(&exporter).await;
     assert_eq!(attribute(&spans(&collector)[0], FIELD), None);
+}
+
+/// It would be as damaged the next time, and what is behind it must not wait for ever.
+#[tokio::test]
+async fn a_damaged_text_holds_up_no_span() {
+    let cloud = cloud().await;
+    let collector = Collector::start(ok()).await;
+    let exporter = cloud.exporter(&collector, &[]);
+    cloud.write([cloud.span(1)]).await;
+    let scan = cloud.dynamodb.scan().table_name("stepscope").send();
+    let mut item = scan.await.unwrap().items.unwrap().remove(0);
+    let content = item["content"].as_b().unwrap();
+    let mut content = zstd::decode_all(content.as_ref()).unwrap();
+    let text = b"prompt 1";
+    let at = content.windows(text.len()).position(|part| part == text);
+    content[at.unwrap()] = b'P';
+    let content = zstd::encode_all(content.as_slice(), 0).unwrap();
+    item.insert("content".to_owned(), AttributeValue::B(Blob::new(content)));
+    let put = cloud.dynamodb.put_item().table_name("stepscope");
+    put.set_item(Some(item)).send().await.unwrap();
+    cloud.write([cloud.span(2)]).await;
+    let (failed, outcome) = cloud.export(&exporter).await;
+    assert_eq!((failed, outcome.spans, outcome.dropped), (0, 3, 0));
+    let spans = spans(&collector);
+    let texts: Vec<_> = spans.iter().map(|span| attribute(span, FIELD)).collect();
+    assert_eq!(texts, [Some("prompt 1"), None, Some("prompt 2")]);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use aws_sdk_sfn::types::ExecutionStatus;
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use trace_model::{ExecutionArn, Run, RunStatus, TenantId, Timestamp};
+use trace_model::{Cost, ExecutionArn, Run, RunStatus, TenantId, Timestamp};
 use trace_store::{RunCursor, RunFilter};
 use utoipa::IntoParams;
 
@@ -30,6 +32,22 @@ pub(crate) struct ExecutionsQuery {
     /// RFC 3339, exclusive.
     #[param(value_type = Option<String>)]
     started_before: Option<Timestamp>,
+    /// Runs that called this model, by the name in `totals.models`.
+    model: Option<String>,
+    /// Runs that failed with this error name.
+    error: Option<String>,
+    /// Runs that are over and took this long at least, in milliseconds.
+    #[param(value_type = Option<u64>)]
+    min_duration_ms: Option<u64>,
+    /// Runs that are over and took this long at most, in milliseconds.
+    #[param(value_type = Option<u64>)]
+    max_duration_ms: Option<u64>,
+    /// Runs with this many input and output tokens together, or more.
+    #[param(value_type = Option<u64>)]
+    min_tokens: Option<u64>,
+    /// Runs whose model calls cost this many US dollars or more, such as 0.25.
+    #[param(value_type = Option<f64>, minimum = 0)]
+    min_cost_usd: Option<Cost>,
     /// 1 to 1000; 50 when it is missing.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 50)]
     limit: usize,
@@ -45,6 +63,12 @@ impl ExecutionsQuery {
             status: parameters.one_of("status", RunStatus::parse, statuses)?,
             started_after: parameters.time("started_after")?,
             started_before: parameters.time("started_before")?,
+            model: parameters.text("model").map(str::to_owned),
+            error: parameters.text("error").map(str::to_owned),
+            min_duration_ms: parameters.count("min_duration_ms")?,
+            max_duration_ms: parameters.count("max_duration_ms")?,
+            min_tokens: parameters.count("min_tokens")?,
+            min_cost_usd: parameters.cost("min_cost_usd")?,
             limit: parameters.limit(DEFAULT_LIMIT, LARGEST_LIMIT)?,
             cursor: parameters.text("cursor").map(str::to_owned),
         })
@@ -86,7 +110,12 @@ pub(crate) async fn list_executions(
         status: query.status,
         started_after: query.started_after,
         started_before: query.started_before,
-        ..RunFilter::default()
+        model: query.model,
+        error: query.error,
+        min_duration: query.min_duration_ms.map(Duration::from_millis),
+        max_duration: query.max_duration_ms.map(Duration::from_millis),
+        min_tokens: query.min_tokens,
+        min_cost: query.min_cost_usd,
     };
     let page = state
         .store

@@ -1,7 +1,10 @@
+use std::pin::pin;
+
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
+use futures::TryStreamExt as _;
 use trace_model::{Run, Span, SpanKind, TenantId, Timestamp, conventions};
-use trace_store::{SpanPosition, StoredSpan};
+use trace_store::SpanPosition;
 use utoipa::IntoParams;
 
 use super::LARGEST_PAGE;
@@ -135,7 +138,8 @@ pub(crate) async fn get_trace(
     }))
 }
 
-/// A page's spans, and where the next one begins.
+/// A page's spans, and where the next one begins. One reader for the whole request: however few
+/// spans a filter leaves, the chunks are read once.
 async fn read_page(
     state: &ApiState,
     tenant: &TenantId,
@@ -143,39 +147,30 @@ async fn read_page(
     query: &TraceQuery,
     mut after: Option<SpanPosition>,
 ) -> Result<(Vec<SpanSummary>, Option<SpanPosition>), Problem> {
+    let store = &state.store;
+    let mut stored = pin!(store.stream_structure_after(tenant, run.trace_id, after));
     let mut spans = Vec::new();
     let mut bytes = 0;
     let mut read = 0;
     loop {
-        let page = state
-            .store
-            .read_structure_page(tenant, run.trace_id, after, query.limit)
-            .await
-            .map_err(|error| Problem::of_store("read a trace", &error))?;
-        let more_follow = page.next.is_some();
-        let count = page.spans.len();
-        for (index, span) in page.spans.iter().enumerate() {
-            if query.selects(span.span()) {
-                let summary = SpanSummary::new(span.span(), run, query.view);
-                bytes += size(&summary)?;
-                if bytes > LARGEST_PAGE && !spans.is_empty() {
-                    return Ok((spans, after));
-                }
-                spans.push(summary);
-            }
-            after = Some(StoredSpan::position(span));
-            let is_last = index + 1 == count && !more_follow;
-            if spans.len() == query.limit {
-                return Ok((spans, after.filter(|_| !is_last)));
-            }
-        }
-        read += count;
-        if !more_follow {
+        let span = stored.try_next().await;
+        let span = span.map_err(|error| Problem::of_store("read a trace", &error))?;
+        let Some(span) = span else {
             return Ok((spans, None));
-        }
-        if read >= MOST_SPANS_READ {
+        };
+        if spans.len() == query.limit || read == MOST_SPANS_READ {
             return Ok((spans, after));
         }
+        if query.selects(span.span()) {
+            let summary = SpanSummary::new(span.span(), run, query.view);
+            bytes += size(&summary)?;
+            if bytes > LARGEST_PAGE && !spans.is_empty() {
+                return Ok((spans, after));
+            }
+            spans.push(summary);
+        }
+        after = Some(span.position());
+        read += 1;
     }
 }
 

@@ -69,7 +69,9 @@ pub(crate) struct PageInfo {
     pub has_next_page: bool,
     /// For the next page: the same request with `cursor=` this.
     pub cursor: Option<String>,
-    /// Of the trace; grows with each change that a reader can see.
+    /// Of the run: grows with each change of its status and of its totals. Spans that were
+    /// written since the totals were computed are shown before it grows: whether anything at
+    /// all has changed, the `ETag` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
 }

@@ -59,6 +59,19 @@ async fn lists_are_filtered() {
     assert_eq!(count("status=SUCCEEDED").await, 0);
     assert_eq!(count("started_after=2026-01-01T00:00:00Z").await, 2);
     assert_eq!(count("started_before=2026-01-01T00:00:00Z").await, 0);
+    // Each has 150 tokens, costs 0.0015 dollars and took 2,500 ms.
+    for (fits, does_not) in [
+        ("model=demo-model", "model=other"),
+        ("error=ModelRefused", "error=Other"),
+        ("min_duration_ms=2500", "min_duration_ms=2501"),
+        ("max_duration_ms=2500", "max_duration_ms=2499"),
+        ("min_tokens=150", "min_tokens=151"),
+        ("min_cost_usd=0.0015", "min_cost_usd=0.001500000001"),
+        ("min_cost_usd=0", "min_cost_usd=1"),
+    ] {
+        assert_eq!(count(fits).await, 2, "{fits}");
+        assert_eq!(count(does_not).await, 0, "{does_not}");
+    }
 }
 
 /// Hard case 5: a cursor is its tenant's and its query's.

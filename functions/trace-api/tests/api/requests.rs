@@ -36,6 +36,12 @@ async fn bad_parameters_are_refused_by_name() {
             "/executions?started_after=yesterday",
             "expected an RFC 3339 time",
         ),
+        ("/executions?min_tokens=-1", "expected a whole number"),
+        ("/executions?max_duration_ms=1s", "expected a whole number"),
+        ("/executions?min_cost_usd=1e3", "expected US dollars"),
+        ("/executions?min_cost_usd=.5", "expected US dollars"),
+        ("/executions?min_cost_usd=0.0000000000001", "12 decimals"),
+        ("/executions?min_cost_usd=9300000.0", "expected US dollars"),
         ("/me?", ""),
         ("/workflows/triage?x=1", "this route takes none"),
         (&format!("{trace}?limit=5001"), "from 1 to 5000"),
@@ -56,6 +62,26 @@ async fn bad_parameters_are_refused_by_name() {
         }
         let detail = answer.problem(400, "invalid-query");
         assert!(detail.contains(words), "{path}: {detail}");
+    }
+}
+
+/// A page of a listed origin reads why it was refused; one of another origin reads nothing.
+#[tokio::test]
+async fn errors_have_the_headers_that_let_a_page_read_them() {
+    let cloud = Cloud::start().await;
+    let listed = "https://canvas.example";
+    for (path, status, kind) in [
+        ("/me", 401, "unauthenticated"),
+        ("/nothing", 404, "no-such-route"),
+    ] {
+        for (origin, allowed) in [(listed, Some(listed)), ("https://other.example", None)] {
+            let request = Request::get(path).header("origin", origin);
+            let answer = cloud.send(request.body(Body::empty()).unwrap()).await;
+            answer.problem(status, kind);
+            assert_eq!(answer.header("access-control-allow-origin"), allowed);
+            let exposed = answer.header("access-control-expose-headers").unwrap();
+            assert!(exposed.contains("www-authenticate"), "{exposed}");
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request, StatusCode};
@@ -26,10 +30,29 @@ pub(crate) struct Cloud {
     pub(crate) router: Router,
     pub(crate) store: TraceStore,
     pub(crate) clients: AwsClients,
+    table_calls: Arc<AtomicUsize>,
     issuer: LocalIssuer,
     clock: Clock,
     _engine: LocalStepFunctions,
     _folder: TempDir,
+}
+
+/// The table's client, which counts its calls.
+#[derive(Debug)]
+struct Counting {
+    client: SharedHttpClient,
+    calls: Arc<AtomicUsize>,
+}
+
+impl HttpClient for Counting {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.client.http_connector(settings, components)
+    }
 }
 
 /// An answer, decompressed by nobody.
@@ -74,9 +97,14 @@ impl Cloud {
             http_client,
             endpoint_url: format!("http://{name}.local"),
         };
+        let table_calls = Arc::default();
+        let dynamodb = SharedHttpClient::new(Counting {
+            client: storage.dynamodb_http_client(),
+            calls: Arc::clone(&table_calls),
+        });
         let clients = AwsClients::local(
             "us-east-1",
-            service(storage.dynamodb_http_client(), "dynamodb"),
+            service(dynamodb, "dynamodb"),
             service(storage.s3_http_client(), "s3"),
             service(SharedHttpClient::new(engine.http_client()), "states"),
         );
@@ -106,6 +134,7 @@ impl Cloud {
             router,
             store,
             clients,
+            table_calls,
             issuer,
             clock,
             _engine: engine,
@@ -126,6 +155,11 @@ impl Cloud {
 
     pub(crate) fn full_token(&self, name: &str) -> String {
         self.token(name, Scopes::all().iter())
+    }
+
+    /// Calls of the table so far.
+    pub(crate) fn table_calls(&self) -> usize {
+        self.table_calls.load(Ordering::Relaxed)
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {

@@ -125,6 +125,33 @@ async fn spans_are_filtered() {
     assert_eq!(names("kind=model&limit=1").await, ["chat demo-model"]);
 }
 
+/// However few spans a filter leaves and however small the page, the chunks are read once.
+#[tokio::test]
+async fn a_filter_that_leaves_little_reads_the_trace_once() {
+    let cloud = Cloud::start().await;
+    let run = run("acme", "triage:run-1", START);
+    let spans = (1..=3_001_u64).map(|number| {
+        let start = START.plus(Duration::from_millis(number));
+        let kind = match number {
+            1..=11 | 3_001 => SpanKind::Model,
+            _ => SpanKind::Internal,
+        };
+        Span::open(run.trace_id, span_id(number), None, "s", kind, start)
+    });
+    cloud.store_run(&run, spans.collect()).await;
+    let mut query = "?kind=model&limit=11".to_owned();
+    for found in [11, 1] {
+        let before = cloud.table_calls();
+        let page = cloud.get("acme", &format!("{TRACE}{query}")).await.json();
+        assert_eq!(page["spans"].as_array().unwrap().len(), found);
+        let calls = cloud.table_calls() - before;
+        assert!(calls < 30, "{calls} calls for {found} spans");
+        let cursor = page["page_info"]["cursor"].as_str().unwrap_or_default();
+        assert_eq!(cursor.is_empty(), found == 1);
+        query = format!("?kind=model&limit=11&cursor={cursor}");
+    }
+}
+
 #[tokio::test]
 async fn the_full_view_has_attributes_and_no_content() {
     let cloud = Cloud::start().await;

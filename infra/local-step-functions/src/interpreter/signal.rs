@@ -2,12 +2,17 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use state_language::State;
 
 use super::frame::{Activity, Call, Doing, Frame, FrameId, InState};
 use super::run::{Run, state_of};
 use super::{Interpreter, Outcome, Signal, Taken, Timer, TimerKind, events};
 use crate::history::EventType;
+
+/// What Step Functions' tokens begin with: what masks those knows ours by it too.
+const TOKEN_START: &str = "AQCEAAAAKgAAAAMAAAAAAAAA";
 
 /// A task token: it names the attempt it belongs to, and holds what cannot be guessed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +33,8 @@ impl TaskToken {
 
     /// `None` for what this engine never gave out.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        let encoded = text.strip_prefix(TOKEN_START)?;
+        let text = String::from_utf8(STANDARD_NO_PAD.decode(encoded).ok()?).ok()?;
         let (rest, secret) = text.rsplit_once('#')?;
         let (execution_arn, frame) = rest.rsplit_once('#')?;
         Some(Self {
@@ -40,11 +47,8 @@ impl TaskToken {
 
 impl fmt::Display for TaskToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{}#{}#{}",
-            self.execution_arn, self.frame, self.secret
-        )
+        let text = format!("{}#{}#{}", self.execution_arn, self.frame, self.secret);
+        write!(formatter, "{TOKEN_START}{}", STANDARD_NO_PAD.encode(text))
     }
 }
 

@@ -1,12 +1,14 @@
 //! The data folder belongs to one process at a time; who holds it says where it serves.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
 /// Where a running local cloud is reached; also served at `/.well-known/stepscope`.
@@ -18,6 +20,9 @@ pub(crate) struct Endpoints {
     pub process: u32,
     /// What `${Name}` in a definition stands for here.
     pub substitutions: BTreeMap<String, String>,
+    /// What a workflow runs with when nothing else is given.
+    #[serde(default)]
+    pub example_inputs: BTreeMap<String, Value>,
 }
 
 /// The lock on a data folder; let go when dropped, or when the process ends in any way.
@@ -34,7 +39,11 @@ pub(crate) enum Claim {
 
 /// Claims the folder, which is made if it is not there.
 pub(crate) fn claim(folder: &Path) -> anyhow::Result<Claim> {
-    fs::create_dir_all(folder)
+    DirBuilder::new()
+        .recursive(true)
+        // Histories in it are the workflow's own data, unmasked: nobody else's to read.
+        .mode(0o700)
+        .create(folder)
         .with_context(|| format!("cannot make the data folder {}", folder.display()))?;
     let path = lock_path(folder);
     let file = OpenOptions::new()
@@ -113,6 +122,7 @@ mod tests {
             aws_endpoint_url: Url::parse("http://127.0.0.1:8788/").unwrap(),
             process: 42,
             substitutions: BTreeMap::new(),
+            example_inputs: BTreeMap::new(),
         };
         lock.announce(&endpoints).unwrap();
         let Claim::Taken(Some(found)) = claim(folder.path()).unwrap() else {

@@ -41,12 +41,27 @@ pub(super) struct Listener {
 }
 
 impl Listeners {
-    pub(super) async fn bind(ports: Ports) -> anyhow::Result<Self> {
+    pub(super) async fn bind(ports: Ports, data: &Path) -> anyhow::Result<Self> {
         Ok(Self {
             api: Listener::bind(ports.api, "--port").await?,
             aws: Listener::bind(ports.aws, "--aws-port").await?,
-            demo: Listener::bind(0, "any").await?,
+            demo: Self::bind_demo(&data.join("demo-port")).await?,
         })
+    }
+
+    /// The same port as last time where it is free: runs that go on after a restart have the
+    /// demo services' address in their definition.
+    async fn bind_demo(remembered: &Path) -> anyhow::Result<Listener> {
+        let last = fs::read_to_string(remembered).ok();
+        let last = last.and_then(|text| text.trim().parse().ok());
+        let listener = match Listener::bind(last.unwrap_or(0), "").await {
+            Ok(listener) => listener,
+            Err(_) => Listener::bind(0, "").await?,
+        };
+        let port = listener.url.port_or_known_default().unwrap_or_default();
+        fs::write(remembered, port.to_string())
+            .with_context(|| format!("cannot write {}", remembered.display()))?;
+        Ok(listener)
     }
 }
 

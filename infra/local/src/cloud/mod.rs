@@ -11,6 +11,7 @@ mod nodes;
 mod recording;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -91,7 +92,7 @@ impl LocalCloud {
     pub(crate) async fn start(options: CloudOptions, mut lock: FolderLock) -> anyhow::Result<Self> {
         let config = Config::from_env()?;
         let clock = Clock::system();
-        let listeners = Listeners::bind(options.ports).await?;
+        let listeners = Listeners::bind(options.ports, &options.data).await?;
         let demo_url = listeners.demo.url.clone();
 
         let storage = engines::open_storage(options.data.clone()).await?;
@@ -134,9 +135,11 @@ impl LocalCloud {
         .await?;
         let sfn = engines::step_functions_client(&step_functions);
         let substitutions = nodes::substitutions(&demo_url);
+        let mut example_inputs = BTreeMap::new();
         for workflow in examples::workflows(options.workflows.as_deref())? {
             let workflow = workflow.substituted(&substitutions)?;
             workflow.publish(&sfn, &machine_arn(&workflow.name)).await?;
+            example_inputs.extend(workflow.example_input.map(|input| (workflow.name, input)));
         }
         let recorder = record_execution::Recorder::new(
             sfn.clone(),
@@ -163,6 +166,7 @@ impl LocalCloud {
             aws_endpoint_url: listeners.aws.url.clone(),
             process: std::process::id(),
             substitutions,
+            example_inputs,
         };
         let api = listener::api(&options.data, &endpoints, store, sfn, clock)?;
         let aws = listener::aws(&storage, &step_functions);

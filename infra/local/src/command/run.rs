@@ -17,6 +17,7 @@ use crate::cloud::machine_arn;
 use crate::connection::{Connection, Refused};
 use crate::progress::Progress;
 use crate::terminal::say;
+use crate::view::safe;
 
 /// Between two looks at a running execution.
 const POLL: Duration = Duration::from_millis(100);
@@ -70,11 +71,7 @@ async fn follow(
                 workflow: workflow.name,
             }
         }
-        None => named(
-            &arguments.workflow,
-            arguments.target.cloud.workflows.as_deref(),
-            input,
-        )?,
+        None => named(connection, &arguments.workflow, input),
     };
     let started = start(connection, &order, arguments.name.as_deref()).await?;
     let mut progress = Progress::new(!arguments.json);
@@ -134,19 +131,14 @@ fn read_input(text: &str) -> anyhow::Result<Value> {
 }
 
 /// A workflow that the cloud has already; without input it takes its example's.
-fn named(name: &str, folder: Option<&Path>, input: Option<Value>) -> anyhow::Result<Order> {
-    let input = match input {
-        Some(input) => input,
-        None => examples::workflows(folder)?
-            .into_iter()
-            .find(|workflow| workflow.name == name)
-            .and_then(|workflow| workflow.example_input)
-            .unwrap_or(json!({})),
-    };
-    Ok(Order {
+fn named(connection: &Connection, name: &str, input: Option<Value>) -> Order {
+    let example = connection.example_input(name);
+    Order {
         workflow: name.to_owned(),
-        input,
-    })
+        input: input
+            .or_else(|| example.cloned())
+            .unwrap_or_else(|| json!({})),
+    }
 }
 
 /// Creates the state machine, or updates it when its definition has changed.
@@ -297,12 +289,14 @@ fn summary(execution: &str, ended: &Ended) -> Value {
 fn outcome(ended: &Ended) -> String {
     if let Some(output) = &ended.output {
         let pretty = serde_json::from_str::<Value>(output)
-            .and_then(|value| serde_json::to_string_pretty(&value));
-        return format!("output {}", pretty.unwrap_or_else(|_| output.clone()));
+            .and_then(|value| serde_json::to_string_pretty(&value))
+            .unwrap_or_else(|_| output.clone());
+        let lines: Vec<String> = pretty.lines().map(safe).collect();
+        return format!("output {}", lines.join("\n"));
     }
-    let error = ended.error.as_deref().unwrap_or(ended.status.as_str());
+    let error = safe(ended.error.as_deref().unwrap_or(ended.status.as_str()));
     match &ended.cause {
-        Some(cause) => format!("{error}: {}", crate::view::safe(cause)),
-        None => error.to_owned(),
+        Some(cause) => format!("{error}: {}", safe(cause)),
+        None => error,
     }
 }
