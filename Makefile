@@ -21,9 +21,9 @@ check: ## formatting and lints
 
 # The libraries in a release build; what a user waits for with the binary that `make run` builds.
 bench: ## the figures of docs/benchmarks.md
-	cargo bench --package tracer --package local-step-functions --package trace-store \
-		--package redaction --package state-language --package local-storage --benches
-	cargo bench --package stepscope --profile dev --bench local_cloud
+	cargo bench --workspace --bench span_cost --bench transitions --bench traces \
+		--bench masking --bench evaluation --bench stored_items
+	cargo bench --workspace --profile dev --bench local_cloud
 
 tools: ## what the tests run beside our own code
 	tests/bin/install-dynamodb-local

@@ -48,9 +48,7 @@ fn log() -> anyhow::Result<()> {
     } else {
         &config.log_filter
     };
-    // s3s reports each refused request as an error, a 404 included.
-    let filter = format!("{filter},s3s=off");
-    Ok(logging::init(LogFormat::Text, &filter, Clock::system())?)
+    Ok(logging::init(LogFormat::Text, filter, Clock::system())?)
 }
 
 async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {

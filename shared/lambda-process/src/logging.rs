@@ -64,8 +64,12 @@ where
     Ok(())
 }
 
+/// What these say is not for a log: `genai` prints whole answers of models, `s3s` reports each
+/// refused request, a 404 included, as an error.
+const NEVER: &str = "genai=off,s3s=off";
+
 fn parse_filter(filter: &str) -> Result<EnvFilter, StartError> {
-    EnvFilter::try_new(filter).map_err(|source| StartError::LogFilter {
+    EnvFilter::try_new(format!("{filter},{NEVER}")).map_err(|source| StartError::LogFilter {
         found: filter.to_owned(),
         source,
     })

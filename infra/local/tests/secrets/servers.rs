@@ -197,7 +197,7 @@ async fn complete(State(service): State<Service>, Json(request): Json<Value>) ->
     );
     let mut body: String = events
         .iter()
-        .map(|event| format!("data: {event}\n\n"))
+        .flat_map(|event| ["data: ".to_owned(), event.to_string(), "\n\n".to_owned()])
         .collect();
     body.push_str("data: [DONE]\n\n");
     ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
