@@ -291,12 +291,37 @@ fn outcome(ended: &Ended) -> String {
         let pretty = serde_json::from_str::<Value>(output)
             .and_then(|value| serde_json::to_string_pretty(&value))
             .unwrap_or_else(|_| output.clone());
-        let lines: Vec<String> = pretty.lines().map(safe).collect();
-        return format!("output {}", lines.join("\n"));
+        return format!("output {}", shortened(&pretty));
     }
     let error = safe(ended.error.as_deref().unwrap_or(ended.status.as_str()));
     match &ended.cause {
-        Some(cause) => format!("{error}: {}", safe(cause)),
+        Some(cause) => format!("{error}: {}", safe(&message_in(cause))),
         None => error,
     }
+}
+
+/// What a terminal can show of a long output, and where the rest is.
+fn shortened(pretty: &str) -> String {
+    const MOST_LINES: usize = 24;
+    const LONGEST_LINE: usize = 400;
+    let mut shown: Vec<String> = Vec::new();
+    let mut is_cut = false;
+    for line in pretty.lines().take(MOST_LINES) {
+        let line = safe(line);
+        let end = line.char_indices().nth(LONGEST_LINE).map(|(end, _)| end);
+        is_cut |= end.is_some();
+        shown.push(end.map_or(line.clone(), |end| format!("{} …", &line[..end])));
+    }
+    if is_cut || pretty.lines().count() > MOST_LINES {
+        shown.push("(cut here: --json prints all of it)".to_owned());
+    }
+    shown.join("\n")
+}
+
+/// A failed Lambda's cause is JSON with the message inside it.
+fn message_in(cause: &str) -> String {
+    let message = serde_json::from_str::<Value>(cause)
+        .ok()
+        .and_then(|cause| Some(cause.get("errorMessage")?.as_str()?.to_owned()));
+    message.unwrap_or_else(|| cause.to_owned())
 }

@@ -170,5 +170,5 @@ fn redaction_line(redaction: &Value) -> Option<String> {
         .iter()
         .filter_map(|(detector, count)| Some(format!("{} {}", count.as_u64()?, safe(detector))))
         .collect();
-    (!counts.is_empty()).then(|| format!("masked: {}", counts.join(", ")))
+    (!counts.is_empty()).then(|| format!("masked places: {}", counts.join(", ")))
 }
