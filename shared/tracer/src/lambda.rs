@@ -188,11 +188,17 @@ where
     fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
         let tracer = self.tracer.clone();
         let deadline = Timestamp::from_unix_millis(invocation.context.deadline);
+        // One that has passed already is none: `cargo lambda watch` tells a length, not a time.
+        let is_told = deadline > tracer.clock().now();
         let posting = self.inner.call(invocation);
         async move {
             let posted = posting.await;
-            let remaining = deadline.since(tracer.clock().now()).saturating_sub(RESERVE);
-            tracer.flush_until(Instant::now() + remaining).await;
+            if is_told {
+                let remaining = deadline.since(tracer.clock().now()).saturating_sub(RESERVE);
+                tracer.flush_until(Instant::now() + remaining).await;
+            } else {
+                tracer.flush().await;
+            }
             posted
         }
         .boxed()

@@ -94,10 +94,10 @@ impl WorkflowTracer {
         E: NodeFailure,
     {
         let context = TaskContext::from_payload(payload, &self.default_tenant);
-        let deadline = invocation.deadline.map(|deadline| {
-            let now = self.recorder.clock().now();
-            Instant::now() + deadline.since(now)
-        });
+        let now = self.recorder.clock().now();
+        // One that has passed already is none: `cargo lambda watch` tells a length, not a time.
+        let deadline = invocation.deadline.filter(|deadline| *deadline > now);
+        let deadline = deadline.map(|deadline| Instant::now() + deadline.since(now));
         let open = self.open_node(&context, payload, invocation);
         let _running = RunningNode::start(&self.recorder, deadline);
         let mut handle = NodeHandle {

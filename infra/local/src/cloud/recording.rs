@@ -52,6 +52,9 @@ struct Marker(PathBuf);
 struct Running {
     workers: JoinSet<ExecutionArn>,
     grown: HashMap<ExecutionArn, Arc<Notify>>,
+    /// The executions could not be listed: some may have ended that nobody recorded, so the
+    /// marker must not pass them.
+    has_unknown: bool,
 }
 
 impl Recordings {
@@ -91,7 +94,7 @@ impl Recordings {
                         Err(panic) => error!(%panic, "a recording ended badly"),
                     }
                     let at_rest = running.grown.is_empty() && growth.is_empty();
-                    if at_rest && self.invocations.is_empty() {
+                    if at_rest && !running.has_unknown && self.invocations.is_empty() {
                         self.marker.write(quiet_since);
                         quiet_since = self.clock.now();
                     }
@@ -121,9 +124,10 @@ impl Recordings {
         for grown in running.grown.values() {
             grown.notify_one();
         }
+        let has_unknown = running.has_unknown;
         let settle = async { while running.workers.join_next().await.is_some() {} };
         let settled = tokio::time::timeout(PACE * 2, settle).await.is_ok();
-        if settled && self.invocations.is_empty() {
+        if settled && !has_unknown && self.invocations.is_empty() {
             self.marker.write(self.clock.now());
         }
     }
@@ -167,15 +171,19 @@ impl Recordings {
         let since = self.marker.read();
         match self.unrecorded(since).await {
             Ok(executions) => {
+                running.has_unknown = false;
                 for arn in executions {
                     self.follow(arn, Some(self.started), running, at_once);
                 }
             }
-            Err(error) => error!(
-                error = format!("{error:#}"),
-                "cannot list the executions: those that ended while nothing recorded them are \
-                 recorded at the next start"
-            ),
+            Err(error) => {
+                running.has_unknown = true;
+                error!(
+                    error = format!("{error:#}"),
+                    "cannot list the executions: those that ended while nothing recorded them \
+                     are recorded at the next start"
+                );
+            }
         }
     }
 
