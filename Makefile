@@ -9,8 +9,10 @@ export CARGO_INCREMENTAL
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# Built as a workspace, like the tests: so dependencies have one feature set and are built once.
 run: ## build everything, start the local cloud, run the example workflows, serve until Ctrl-C
-	cargo run -- dev --demo
+	cargo build --workspace --bins
+	target/debug/stepscope dev --demo
 
 test: tools check ## everything that must hold
 	cargo test --workspace --no-fail-fast
