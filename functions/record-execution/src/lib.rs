@@ -5,6 +5,7 @@
 //! not its business, and neither are totals; it never changes an execution.
 
 mod attempt;
+mod ending;
 mod error;
 mod failure;
 pub mod flags;
@@ -13,6 +14,8 @@ mod live;
 mod parameters;
 mod record;
 mod recorder;
+mod rounds;
+mod state;
 mod tenant;
 mod tree;
 
