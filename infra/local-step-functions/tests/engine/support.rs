@@ -126,8 +126,8 @@ impl Cloud {
                     events: self.events(arn).await,
                 };
             }
-            // An hour of paused time is a bound, not a wait.
-            let grown = tokio::time::timeout(Duration::from_hours(1), growth.recv()).await;
+            // Two years of paused time are a bound, not a wait: an execution has one at most.
+            let grown = tokio::time::timeout(Duration::from_hours(17_520), growth.recv()).await;
             grown.expect("the execution does not end").unwrap();
         }
     }
