@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use self::executions::{StartExecution, StopExecution};
 use crate::engine::Request;
 use crate::interpreter::{DATA_LIMIT, ErrorAndCause, TaskToken};
-use crate::{AwsError, LocalStepFunctions};
+use crate::{AwsError, LocalStepFunctions, Place};
 
 /// What `x-amz-target` begins with.
 const TARGET_PREFIX: &str = "AWSStepFunctions.";
@@ -44,9 +45,18 @@ impl LocalStepFunctions {
             }
             "ListExecutions" => self.list_executions(read(body)?).await?,
             "GetExecutionHistory" => self.get_execution_history(read(body)?).await?,
-            "SendTaskSuccess" => self.send_task_success(read(body)?).await?,
-            "SendTaskFailure" => self.send_task_failure(read(body)?).await?,
-            "SendTaskHeartbeat" => self.send_task_heartbeat(read(body)?).await?,
+            "SendTaskSuccess" => {
+                self.request(read::<SendTaskSuccess>(body)?.checked()?)
+                    .await?
+            }
+            "SendTaskFailure" => {
+                self.request(read::<SendTaskFailure>(body)?.checked()?)
+                    .await?
+            }
+            "SendTaskHeartbeat" => {
+                self.request(read::<SendTaskHeartbeat>(body)?.checked()?)
+                    .await?
+            }
             other => {
                 return Err(AwsError::new(
                     "UnknownOperationException",
@@ -56,37 +66,64 @@ impl LocalStepFunctions {
         };
         Ok(answer.to_string().into_bytes())
     }
+}
 
-    async fn send_task_success(&self, request: SendTaskSuccess) -> Result<Value, AwsError> {
-        let output = serde_json::from_str(&request.output).map_err(|error| {
+/// The change that a task's call of the API asks for; `None` for an operation that no task may
+/// call. `members` is the request as the API takes it.
+pub(crate) fn requested(
+    operation: &str,
+    members: Value,
+    place: &Place,
+) -> Option<Result<Request, AwsError>> {
+    Some(match operation {
+        "startExecution" => {
+            of_task(members).and_then(|request: StartExecution| request.checked(place))
+        }
+        "stopExecution" => of_task(members).and_then(StopExecution::checked),
+        "sendTaskSuccess" => of_task(members).and_then(SendTaskSuccess::checked),
+        "sendTaskFailure" => of_task(members).and_then(SendTaskFailure::checked),
+        "sendTaskHeartbeat" => of_task(members).and_then(SendTaskHeartbeat::checked),
+        _ => return None,
+    })
+}
+
+impl SendTaskSuccess {
+    fn checked(self) -> Result<Request, AwsError> {
+        let output = serde_json::from_str(&self.output).map_err(|error| {
             AwsError::new("InvalidOutput", format!("Invalid Output: '{error}'"))
         })?;
-        if request.output.len() > DATA_LIMIT {
+        if self.output.len() > DATA_LIMIT {
             return Err(AwsError::new(
                 "InvalidOutput",
                 format!(
                     "Invalid Output: 'it has {} bytes, the limit is {DATA_LIMIT}'",
-                    request.output.len()
+                    self.output.len()
                 ),
             ));
         }
-        let token = task_token(&request.task_token)?;
-        let result = Ok(output);
-        self.request(Request::EndTask { token, result }).await
+        Ok(Request::EndTask {
+            token: task_token(&self.task_token)?,
+            result: Ok(output),
+        })
     }
+}
 
-    async fn send_task_failure(&self, request: SendTaskFailure) -> Result<Value, AwsError> {
-        let token = task_token(&request.task_token)?;
-        let result = Err(ErrorAndCause {
-            error: request.error,
-            cause: request.cause,
-        });
-        self.request(Request::EndTask { token, result }).await
+impl SendTaskFailure {
+    fn checked(self) -> Result<Request, AwsError> {
+        Ok(Request::EndTask {
+            token: task_token(&self.task_token)?,
+            result: Err(ErrorAndCause {
+                error: self.error,
+                cause: self.cause,
+            }),
+        })
     }
+}
 
-    async fn send_task_heartbeat(&self, request: SendTaskHeartbeat) -> Result<Value, AwsError> {
-        let token = task_token(&request.task_token)?;
-        self.request(Request::Heartbeat { token }).await
+impl SendTaskHeartbeat {
+    fn checked(self) -> Result<Request, AwsError> {
+        let token = task_token(&self.task_token)?;
+        Ok(Request::Heartbeat { token })
     }
 }
 
@@ -128,6 +165,12 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, AwsError> {
                 format!("the request is not JSON: {error}"),
             )
         }
+    })
+}
+
+fn of_task<T: DeserializeOwned>(members: Value) -> Result<T, AwsError> {
+    serde_json::from_value(members).map_err(|error| {
+        AwsError::validation(format!("the Arguments do not fit the operation: {error}"))
     })
 }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 use state_language::StateMachine;
 use trace_model::Timestamp;
 
-pub(crate) use self::frame::{Activity, Call, Doing, Frame, FrameId, InState, ROOT};
+pub(crate) use self::frame::{Call, Frame, FrameId, ROOT};
 pub(crate) use self::run::{ErrorAndCause, ExecutionInfo, Outcome, Run};
 pub(crate) use self::signal::{TaskToken, pending_timers};
 use crate::Place;
@@ -52,6 +52,13 @@ pub(crate) enum Signal {
     },
     Heartbeat {
         token: TaskToken,
+    },
+    /// The execution that a `.sync` task waits for has ended: its description, or why the task
+    /// failed with it.
+    ExecutionEnded {
+        frame: FrameId,
+        generation: u64,
+        result: Result<Value, ErrorAndCause>,
     },
     Due(Timer),
     Stop(ErrorAndCause),
@@ -88,6 +95,7 @@ pub(crate) enum TimerKind {
 #[derive(Debug)]
 pub(crate) enum Command {
     Invoke(Invocation),
+    CallStepFunctions(ServiceCall),
     SetTimer(Timer),
     /// More is ready than one step may do.
     Continue,
@@ -113,6 +121,36 @@ pub(crate) enum InvocationMode {
     Event,
 }
 
+/// A task's call of the engine itself.
+#[derive(Debug)]
+pub(crate) struct ServiceCall {
+    pub(crate) frame: FrameId,
+    pub(crate) generation: u64,
+    pub(crate) integration: Integration,
+    /// As the resource names it: `startExecution`, `sendTaskSuccess`, …
+    pub(crate) api: String,
+    pub(crate) arguments: Value,
+    pub(crate) then: Then,
+}
+
+/// The two ways a task can call Step Functions, which differ in names and shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Integration {
+    /// `states:…`
+    Optimized,
+    /// `aws-sdk:sfn:…`
+    Sdk,
+}
+
+/// What follows the answer to a [`ServiceCall`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The answer is the result, or a token is awaited.
+    Answer,
+    /// The task goes on until the execution it started has ended.
+    AwaitExecution,
+}
+
 /// What one signal came to.
 #[derive(Debug, Default)]
 pub(crate) struct Step {
@@ -136,8 +174,17 @@ pub(crate) struct World<'world> {
     pub(crate) now: Timestamp,
 }
 
+/// How much of what is ready a step may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// Some hundred transitions.
+    Full,
+    /// Nothing but the signal itself: the rest is for another step.
+    SignalOnly,
+}
+
 /// Applies one signal to a run.
-pub(crate) fn step(run: &mut Run, signal: Signal, world: World<'_>) -> Step {
+pub(crate) fn step(run: &mut Run, signal: Signal, share: Share, world: World<'_>) -> Step {
     let mut interpreter = Interpreter {
         machine: Arc::clone(&run.machine),
         run,
@@ -146,7 +193,7 @@ pub(crate) fn step(run: &mut Run, signal: Signal, world: World<'_>) -> Step {
         step: Step::default(),
     };
     interpreter.take(signal);
-    interpreter.run_ready();
+    interpreter.run_ready(share);
     interpreter.step
 }
 
@@ -166,8 +213,12 @@ enum History {
 }
 
 impl Interpreter<'_> {
-    fn run_ready(&mut self) {
-        for _ in 0..STEP_LIMIT {
+    fn run_ready(&mut self, share: Share) {
+        let limit = match share {
+            Share::Full => STEP_LIMIT,
+            Share::SignalOnly => 0,
+        };
+        for _ in 0..limit {
             if self.history == History::Full && !self.run.is_over() {
                 self.fail_for_full_history();
             }
@@ -180,7 +231,11 @@ impl Interpreter<'_> {
             };
             self.execute(frame);
         }
-        self.step.commands.push(Command::Continue);
+        if self.run.is_over() {
+            self.run.ready.clear();
+        } else if self.history == History::Full || !self.run.ready.is_empty() {
+            self.step.commands.push(Command::Continue);
+        }
     }
 
     /// Appends an event of a frame, linked to the frame's last, which it becomes.

@@ -2,13 +2,14 @@
 //! machines with AWS's history events, keeps everything on disk, and answers
 //! AWS's JSON 1.0 API in process or on a socket.
 //!
-//! It does not check permissions, does not serve other services than Lambda,
-//! and knows nothing of traces. It does not run Express machines, activities
+//! It does not check permissions, does not serve other services than Lambda
+//! and itself, and knows nothing of traces. It does not run Express machines, activities
 //! or the distributed Map: those are refused when the machine is made.
 
 mod api;
 mod arn;
 mod capabilities;
+mod description;
 mod engine;
 mod error;
 mod history;

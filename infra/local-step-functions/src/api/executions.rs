@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 use super::state_machines::describe;
 use super::{invalid_token, page_size, set_next_token};
 use crate::arn::{check_execution_arn, check_name, machine_name};
+use crate::description::{described, listed};
 use crate::engine::Request;
 use crate::history::epoch_seconds;
 use crate::interpreter::{DATA_LIMIT, ErrorAndCause};
 use crate::store::{Execution, ExecutionFilter, Page};
-use crate::{AwsError, LocalStepFunctions};
+use crate::{AwsError, LocalStepFunctions, Place};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -44,13 +45,13 @@ pub(super) struct ListExecutions {
     map_run_arn: Option<String>,
 }
 
-impl LocalStepFunctions {
-    pub(super) async fn start_execution(&self, request: StartExecution) -> Result<Value, AwsError> {
-        let machine = machine_name(&request.state_machine_arn)?.to_owned();
-        if self.place.state_machine_arn(&machine) != request.state_machine_arn {
-            return Err(AwsError::no_state_machine(&request.state_machine_arn));
+impl StartExecution {
+    pub(super) fn checked(self, place: &Place) -> Result<Request, AwsError> {
+        let machine = machine_name(&self.state_machine_arn)?.to_owned();
+        if place.state_machine_arn(&machine) != self.state_machine_arn {
+            return Err(AwsError::no_state_machine(&self.state_machine_arn));
         }
-        if let Some(name) = &request.name {
+        if let Some(name) = &self.name {
             check_name(name)?;
         }
         let refused = |problem: String| {
@@ -59,7 +60,7 @@ impl LocalStepFunctions {
                 format!("Invalid State Machine Execution Input: '{problem}'"),
             )
         };
-        let input_text = request.input.unwrap_or_else(|| "{}".to_owned());
+        let input_text = self.input.unwrap_or_else(|| "{}".to_owned());
         if input_text.len() > DATA_LIMIT {
             let bytes = input_text.len();
             return Err(refused(format!(
@@ -68,23 +69,35 @@ impl LocalStepFunctions {
         }
         let input =
             serde_json::from_str(&input_text).map_err(|error| refused(error.to_string()))?;
-        self.request(Request::StartExecution {
+        Ok(Request::StartExecution {
             machine,
-            name: request.name,
+            name: self.name,
             input_text,
             input,
         })
-        .await
+    }
+}
+
+impl StopExecution {
+    pub(super) fn checked(self) -> Result<Request, AwsError> {
+        check_execution_arn(&self.execution_arn)?;
+        Ok(Request::StopExecution {
+            arn: self.execution_arn,
+            reason: ErrorAndCause {
+                error: self.error,
+                cause: self.cause,
+            },
+        })
+    }
+}
+
+impl LocalStepFunctions {
+    pub(super) async fn start_execution(&self, request: StartExecution) -> Result<Value, AwsError> {
+        self.request(request.checked(&self.place)?).await
     }
 
     pub(super) async fn stop_execution(&self, request: StopExecution) -> Result<Value, AwsError> {
-        check_execution_arn(&request.execution_arn)?;
-        let reason = ErrorAndCause {
-            error: request.error,
-            cause: request.cause,
-        };
-        let arn = request.execution_arn;
-        self.request(Request::StopExecution { arn, reason }).await
+        self.request(request.checked()?).await
     }
 
     pub(super) async fn describe_execution(
@@ -92,25 +105,7 @@ impl LocalStepFunctions {
         request: ExecutionArn,
     ) -> Result<Value, AwsError> {
         let execution = self.execution(request.execution_arn).await?;
-        let mut answer = self.listed(&execution);
-        answer["input"] = json!(execution.input);
-        answer["inputDetails"] = json!({"included": true});
-        if let Some(output) = &execution.output {
-            answer["output"] = json!(output);
-            answer["outputDetails"] = json!({"included": true});
-        }
-        for (key, value) in [("error", &execution.error), ("cause", &execution.cause)] {
-            if let Some(value) = value {
-                answer[key] = json!(value);
-            }
-        }
-        answer["redriveStatus"] = json!("NOT_REDRIVABLE");
-        let status = &execution.status;
-        answer["redriveStatusReason"] = json!(match status.as_str() {
-            "RUNNING" | "SUCCEEDED" => format!("Execution is {status} and cannot be redriven."),
-            _ => "Executions cannot be redriven locally.".to_owned(),
-        });
-        Ok(answer)
+        Ok(described(&execution, &self.place))
     }
 
     pub(super) async fn describe_state_machine_for_execution(
@@ -166,7 +161,7 @@ impl LocalStepFunctions {
         let last = executions.last().map(|execution| execution.id.to_string());
         let listed: Vec<Value> = executions
             .iter()
-            .map(|execution| self.listed(execution))
+            .map(|execution| listed(execution, &self.place))
             .collect();
         let mut answer = json!({"executions": listed});
         set_next_token(&mut answer, last.filter(|_| has_more));
@@ -181,20 +176,5 @@ impl LocalStepFunctions {
             .run(move |reading| reading.execution(&wanted))
             .await?;
         found.ok_or_else(|| AwsError::no_execution(&arn))
-    }
-
-    fn listed(&self, execution: &Execution) -> Value {
-        let mut listed = json!({
-            "executionArn": execution.arn,
-            "stateMachineArn": self.place.state_machine_arn(&execution.machine),
-            "name": execution.name,
-            "status": execution.status,
-            "startDate": epoch_seconds(execution.started),
-            "redriveCount": 0,
-        });
-        if let Some(stopped) = execution.stopped {
-            listed["stopDate"] = epoch_seconds(stopped);
-        }
-        listed
     }
 }

@@ -2,10 +2,11 @@
 //! then one commit for all of them.
 
 mod machines;
+mod nested;
 mod runs;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +15,19 @@ use state_language::StateMachine;
 use tokio::sync::oneshot;
 use trace_model::{Clock, Timestamp};
 
+use self::nested::Nesting;
 use super::{Growth, Input, Request};
-use crate::interpreter::{Invocation, Run, Signal, Timer};
-use crate::store::{Machine, Reader, RowId, Write, Writer};
+use crate::interpreter::{Invocation, Run, ServiceCall, Signal, Timer};
+use crate::store::{Execution, Machine, Reader, RowId, Write, Writer};
 use crate::{AwsError, Error, Place};
 
 /// A commit that failed is tried this often, because a full disk or a held lock may pass.
 const COMMIT_ATTEMPTS: u32 = 5;
 const COMMIT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Steps in one commit, at most, but for the signals that belong to it: what is ready besides has
+/// its turn in the next one, after what has come in meanwhile.
+const STEPS_LIMIT: usize = 1_024;
 
 /// Fewer timers than this are not worth looking through.
 const FEWEST_SWEPT: usize = 1_024;
@@ -37,12 +43,13 @@ pub(super) struct Core {
     definitions: HashMap<RowId, Arc<StateMachine>>,
     runs: HashMap<RowId, Run>,
     runs_by_arn: HashMap<Arc<str>, RowId>,
+    nesting: Nesting,
     timers: BinaryHeap<Reverse<(Timer, RowId)>>,
     /// At this many timers those that ring for nothing are looked for.
     sweep_timers_at: usize,
-    /// Signals for the next batch: runs that stopped at a step's limit, and after a start the
-    /// calls that were under way.
-    pending: Vec<(RowId, Signal)>,
+    /// Signals for the next batch: runs that stopped at a step's limit, runs that another run
+    /// started, and after a start the calls that were under way.
+    pending: VecDeque<(RowId, Signal)>,
     last_execution: RowId,
     last_revision: RowId,
 }
@@ -64,8 +71,17 @@ struct Batch {
     writes: Vec<Write>,
     effects: Effects,
     grown: BTreeMap<RowId, Growth>,
-    /// Executions started in this batch, which the disk does not know yet.
-    started: HashMap<Arc<str>, Timestamp>,
+    /// What steps of this batch mean to other runs, and belongs into the same commit.
+    follow_ups: VecDeque<FollowUp>,
+    /// Executions that ended in this batch, which the disk does not know yet.
+    ended: HashMap<Arc<str>, Execution>,
+    steps: usize,
+}
+
+#[derive(Debug)]
+enum FollowUp {
+    Signal(RowId, Signal),
+    Call(RowId, ServiceCall),
 }
 
 impl Core {
@@ -90,14 +106,20 @@ impl Core {
             now: self.clock.now(),
             ..Batch::default()
         };
-        while let Some(Reverse((timer, _))) = self.timers.peek()
+        while batch.steps < STEPS_LIMIT
+            && let Some(Reverse((timer, _))) = self.timers.peek()
             && timer.due <= batch.now
             && let Some(Reverse((timer, run))) = self.timers.pop()
         {
             self.signal(run, Signal::Due(timer), &mut batch);
         }
-        for (run, signal) in std::mem::take(&mut self.pending) {
-            self.signal(run, signal, &mut batch);
+        for _ in 0..self.pending.len() {
+            if batch.steps >= STEPS_LIMIT {
+                break;
+            }
+            if let Some((run, signal)) = self.pending.pop_front() {
+                self.signal(run, signal, &mut batch);
+            }
         }
         for input in inputs {
             match input {
@@ -120,6 +142,12 @@ impl Core {
                 }
                 // The engine itself looks for it.
                 Input::ShutDown => {}
+            }
+        }
+        while let Some(follow_up) = batch.follow_ups.pop_front() {
+            match follow_up {
+                FollowUp::Signal(run, signal) => drop(self.signal(run, signal, &mut batch)),
+                FollowUp::Call(run, call) => self.call(run, call, &mut batch),
             }
         }
         if !batch.writes.is_empty() {
@@ -177,7 +205,15 @@ impl Core {
                 name,
                 input_text,
                 input,
-            } => self.start_execution(&machine, name, input_text, input, batch),
+            } => {
+                let start = Start {
+                    machine,
+                    name,
+                    input_text,
+                    input,
+                };
+                self.start_execution(start, FirstStep::Now, batch)
+            }
             Request::StopExecution { arn, reason } => self.stop_execution(&arn, reason, batch),
             Request::EndTask { token, result } => {
                 self.task_signal(Signal::TokenEnded { token, result }, batch)
@@ -185,6 +221,24 @@ impl Core {
             Request::Heartbeat { token } => self.task_signal(Signal::Heartbeat { token }, batch),
         }
     }
+}
+
+/// An execution to be started.
+#[derive(Debug)]
+struct Start {
+    machine: String,
+    /// `None`: a random one.
+    name: Option<String>,
+    input_text: String,
+    input: Value,
+}
+
+/// When a new run takes its first step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstStep {
+    Now,
+    /// A machine that starts itself leaves room for others.
+    InTheNextBatch,
 }
 
 /// Whether the timer's run goes on and still does what the timer was set for.

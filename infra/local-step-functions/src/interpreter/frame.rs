@@ -28,6 +28,19 @@ pub(crate) struct Frame {
     pub(crate) activity: Activity,
 }
 
+impl Frame {
+    /// The attempt the frame's task is at, if it is in a task that has begun.
+    pub(crate) fn task_attempt(&self) -> Option<&TaskAttempt> {
+        match &self.activity {
+            Activity::InState(InState {
+                doing: Doing::Task(attempt),
+                ..
+            }) => Some(attempt),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum FramePlace {
     Root,
@@ -143,9 +156,12 @@ pub(crate) struct TaskAttempt {
     /// Set for `.waitForTaskToken`: the attempt ends when somebody sends it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token: Option<String>,
-    /// Set once the call itself is over and only the token is awaited.
+    /// Set once the call itself is over and only the token or the execution is awaited.
     #[serde(default)]
     pub(crate) call: Call,
+    /// Set for `.sync`: the execution that was started, whose end ends the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) execution: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

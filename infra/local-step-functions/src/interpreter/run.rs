@@ -17,6 +17,8 @@ pub(crate) struct ExecutionInfo {
     pub(crate) machine_arn: String,
     pub(crate) machine_name: String,
     pub(crate) role_arn: String,
+    /// The row of the definition it goes by.
+    pub(crate) revision: i64,
     /// As it was sent, which the history repeats.
     pub(crate) input_text: String,
     pub(crate) input: Value,

@@ -114,7 +114,8 @@ impl Interpreter<'_> {
                     .frame(frame)
                     .filter(|frame| frame.generation == generation)
                 {
-                    Some(frame) if is_task(frame, Call::UnderWay) => {}
+                    Some(frame)
+                        if frame.task_attempt().map(|it| it.call) == Some(Call::UnderWay) => {}
                     _ => {
                         self.step.taken = Taken::No;
                         return;
@@ -136,6 +137,21 @@ impl Interpreter<'_> {
                 }
             }
             Signal::Heartbeat { token } => self.heartbeat(&token),
+            Signal::ExecutionEnded {
+                frame,
+                generation,
+                result,
+            } => {
+                let attempt = self.run.frame(frame).and_then(|contents| {
+                    let attempt = contents.task_attempt()?;
+                    (contents.generation == generation).then_some(attempt)
+                });
+                if attempt.is_none_or(|attempt| attempt.execution.is_none()) {
+                    self.step.taken = Taken::No;
+                    return;
+                }
+                self.execution_ended(frame, result);
+            }
             Signal::Due(timer) => self.due(&timer),
             Signal::Stop(reason) => {
                 let details = events::error_and_cause(&reason);
@@ -208,19 +224,7 @@ impl Interpreter<'_> {
 
     /// Whether the token is the one the frame's present attempt waits for.
     fn awaits(&self, token: &TaskToken) -> bool {
-        match self.run.in_state(token.frame).map(|state| &state.doing) {
-            Some(Doing::Task(attempt)) => attempt.token.as_deref() == Some(&token.to_string()),
-            _ => false,
-        }
-    }
-}
-
-fn is_task(frame: &Frame, call: Call) -> bool {
-    match &frame.activity {
-        Activity::InState(InState {
-            doing: Doing::Task(attempt),
-            ..
-        }) => attempt.call == call,
-        _ => false,
+        let attempt = self.run.frame(token.frame).and_then(Frame::task_attempt);
+        attempt.is_some_and(|attempt| attempt.token.as_deref() == Some(&token.to_string()))
     }
 }

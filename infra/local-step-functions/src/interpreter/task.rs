@@ -12,7 +12,10 @@ use super::events::TaskEvents;
 use super::frame::{Call, Doing, FrameId, Heartbeat, TaskAttempt};
 use super::run::{ErrorAndCause, state_of};
 use super::transition::{Failure, Leaving};
-use super::{Command, Interpreter, Invocation, InvocationMode, TaskToken, Timer, TimerKind};
+use super::{
+    Command, Integration, Interpreter, Invocation, InvocationMode, ServiceCall, TaskToken, Then,
+    Timer, TimerKind,
+};
 
 impl Interpreter<'_> {
     /// Writes the attempt into the history and asks for the call.
@@ -30,6 +33,7 @@ impl Interpreter<'_> {
             heartbeat: None,
             token: token.clone(),
             call: Call::UnderWay,
+            execution: None,
         };
         let generation = self.run.begin(id, Doing::Task(attempt));
         let arguments = match &task.arguments {
@@ -69,6 +73,7 @@ impl Interpreter<'_> {
                 heartbeat,
                 token,
                 call: Call::UnderWay,
+                execution: None,
             });
         }
         if let Some(due) = deadline {
@@ -76,6 +81,19 @@ impl Interpreter<'_> {
         }
         if let Some(heartbeat) = heartbeat {
             self.set_timer(id, generation, heartbeat.deadline, TimerKind::Heartbeat);
+        }
+        if let Some((integration, api, then)) = step_functions_call(&task.resource) {
+            self.step
+                .commands
+                .push(Command::CallStepFunctions(ServiceCall {
+                    frame: id,
+                    generation,
+                    integration,
+                    api: api.to_owned(),
+                    arguments,
+                    then,
+                }));
+            return Ok(());
         }
         match requested_call(&task.resource, arguments) {
             Ok((function, payload, mode)) => {
@@ -110,13 +128,49 @@ impl Interpreter<'_> {
             return;
         };
         attempt.call = Call::Returned;
-        let waits_for_token = attempt.token.is_some();
+        let goes_on = match step_functions_call(&task.resource) {
+            Some((_, _, Then::AwaitExecution)) => {
+                attempt.execution = result
+                    .as_ref()
+                    .ok()
+                    .and_then(|answer| answer["ExecutionArn"].as_str())
+                    .map(str::to_owned);
+                attempt.execution.is_some()
+            }
+            _ => attempt.token.is_some(),
+        };
         match result {
-            Ok(output) if waits_for_token => {
+            Ok(output) if goes_on => {
                 let (event_type, details) = TaskEvents::of(&task.resource).submitted(&output);
                 self.append(id, event_type, details);
             }
             Ok(output) => self.attempt_succeeded(id, state, task, output),
+            Err(reason) => self.attempt_failed(id, task, reason),
+        }
+    }
+
+    /// The execution that the frame's task started and waited for has ended.
+    pub(super) fn execution_ended(&mut self, id: FrameId, result: Result<Value, ErrorAndCause>) {
+        let machine = std::sync::Arc::clone(&self.machine);
+        let Some(state @ State::Task(task)) = state_of(&machine, self.run, id) else {
+            return;
+        };
+        match result {
+            Ok(mut description) => {
+                if let Resource::Integration {
+                    pattern: IntegrationPattern::SyncJson,
+                    ..
+                } = &task.resource
+                {
+                    for field in ["Input", "Output"] {
+                        let text = description[field].as_str();
+                        if let Some(value) = text.and_then(|text| serde_json::from_str(text).ok()) {
+                            description[field] = value;
+                        }
+                    }
+                }
+                self.attempt_succeeded(id, state, task, description);
+            }
             Err(reason) => self.attempt_failed(id, task, reason),
         }
     }
@@ -274,6 +328,29 @@ impl Interpreter<'_> {
             kind,
         }));
     }
+}
+
+/// Whether the resource is the engine itself: how it is called, for what, and what follows.
+pub(crate) fn step_functions_call(resource: &Resource) -> Option<(Integration, &str, Then)> {
+    let Resource::Integration {
+        service,
+        api,
+        pattern,
+        ..
+    } = resource
+    else {
+        return None;
+    };
+    let integration = match service.as_str() {
+        "states" => Integration::Optimized,
+        "aws-sdk:sfn" => Integration::Sdk,
+        _ => return None,
+    };
+    let then = match pattern {
+        IntegrationPattern::Sync | IntegrationPattern::SyncJson => Then::AwaitExecution,
+        IntegrationPattern::RequestResponse | IntegrationPattern::WaitForTaskToken => Then::Answer,
+    };
+    Some((integration, api, then))
 }
 
 /// Which function is to be called, with what and how.

@@ -11,6 +11,7 @@ mod endpoint;
 mod failures;
 mod fan_out;
 mod limits;
+mod nested;
 mod recovery;
 mod states;
 mod support;

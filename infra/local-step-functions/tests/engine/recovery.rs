@@ -5,17 +5,7 @@ use local_step_functions::{Config, Error, FunctionInvoker, LocalStepFunctions, P
 use serde_json::json;
 use trace_model::Clock;
 
-use crate::support::{Cloud, client, functions, invoke, machine, start_engine};
-
-/// Copies the folder of a running engine, as a kill would leave it, and starts on the copy.
-async fn crashed(cloud: &Cloud, functions: FunctionInvoker) -> Cloud {
-    let folder = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(cloud.folder.path()).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
-    }
-    Cloud::open_with(folder, functions).await
-}
+use crate::support::{Cloud, client, crashed, functions, invoke, machine, start_engine};
 
 #[tokio::test(start_paused = true)]
 async fn a_run_goes_on_where_it_stood() {

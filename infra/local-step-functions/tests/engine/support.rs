@@ -165,6 +165,16 @@ impl Cloud {
     }
 }
 
+/// Copies the folder of a running engine, as a kill would leave it, and starts on the copy.
+pub(crate) async fn crashed(cloud: &Cloud, functions: FunctionInvoker) -> Cloud {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(cloud.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    Cloud::open_with(folder, functions).await
+}
+
 pub(crate) async fn start_engine(data: &Path, functions: FunctionInvoker) -> LocalStepFunctions {
     let config = Config {
         data: data.to_owned(),

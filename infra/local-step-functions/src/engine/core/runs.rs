@@ -1,24 +1,28 @@
 //! Executions: found again at the start, started, signalled, ended.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use state_language::StateMachine;
-use trace_model::Clock;
+use trace_model::{Clock, Timestamp};
 
-use super::{Batch, Core};
+use super::nested::Nesting;
+use super::{Batch, Core, FirstStep, FollowUp, STEPS_LIMIT, Start};
 use crate::engine::Growth;
 use crate::history::{EventType, HistoryEvent, epoch_seconds};
 use crate::interpreter::{
-    self, Activity, Call, Command, Doing, ErrorAndCause, ExecutionInfo, InState, Outcome, Run,
-    Signal, Step, Taken, World,
+    self, Call, Command, ErrorAndCause, ExecutionInfo, Outcome, Run, Share, Signal, Step, Taken,
+    World,
 };
 use crate::invoke;
 use crate::store::{Execution, Reader, RowId, StoredRun, Write, Writer};
 use crate::{AwsError, Error, Place};
+
+/// Executions that may run at a time: Step Functions' quota for an account in a region.
+const OPEN_EXECUTIONS_LIMIT: usize = 1_000_000;
 
 impl Core {
     /// What the last process left, ready to go on.
@@ -45,15 +49,17 @@ impl Core {
             definitions: HashMap::new(),
             runs: HashMap::new(),
             runs_by_arn: HashMap::new(),
+            nesting: Nesting::default(),
             timers: BinaryHeap::new(),
             sweep_timers_at: super::FEWEST_SWEPT,
-            pending: Vec::new(),
+            pending: VecDeque::new(),
             last_execution,
             last_revision,
         };
         for stored in running {
             core.resume(stored)?;
         }
+        core.resume_nesting()?;
         // Runs hold the one they go by; starts need the present ones only.
         let present = core.machines.values().map(|machine| machine.revision.id);
         let present: HashSet<RowId> = present.collect();
@@ -86,6 +92,7 @@ impl Core {
             name: execution.name,
             machine_name: execution.machine,
             role_arn: revision.role_arn,
+            revision: revision.id,
             input_text: execution.input,
             input,
             started_at: execution.started,
@@ -96,11 +103,9 @@ impl Core {
             self.timers.push(Reverse((timer, id)));
         }
         for (&frame, contents) in &run.frames {
-            if let Activity::InState(InState {
-                doing: Doing::Task(attempt),
-                ..
-            }) = &contents.activity
-                && attempt.call == Call::UnderWay
+            if contents
+                .task_attempt()
+                .is_some_and(|attempt| attempt.call == Call::UnderWay)
             {
                 let reason = invoke::failure(
                     "Lambda.Unknown",
@@ -108,7 +113,7 @@ impl Core {
                 );
                 let generation = contents.generation;
                 let result = Err(reason);
-                self.pending.push((
+                self.pending.push_back((
                     id,
                     Signal::CallEnded {
                         frame,
@@ -118,8 +123,10 @@ impl Core {
                 ));
             }
         }
-        if !run.ready.is_empty() {
-            self.pending.push((id, Signal::Continue));
+        if run.last_event_id == 0 {
+            self.pending.push_back((id, Signal::Start));
+        } else if !run.ready.is_empty() {
+            self.pending.push_back((id, Signal::Continue));
         }
         self.runs_by_arn.insert(run.info.arn.as_str().into(), id);
         self.runs.insert(id, run);
@@ -147,7 +154,14 @@ impl Core {
                 execution: execution.id,
                 event,
             },
-            ended(execution.id, &Outcome::Failed(reason), stopped),
+            Write::EndExecution {
+                execution: execution.id,
+                status: Outcome::Failed(ErrorAndCause::default()).status(),
+                output: None,
+                error: reason.error,
+                cause: reason.cause,
+                stopped,
+            },
             Write::DeleteFrames {
                 execution: execution.id,
             },
@@ -168,18 +182,28 @@ impl Core {
 
     pub(super) fn start_execution(
         &mut self,
-        machine: &str,
-        name: Option<String>,
-        input_text: String,
-        input: Value,
+        start: Start,
+        first_step: FirstStep,
         batch: &mut Batch,
     ) -> Result<Value, AwsError> {
-        let machine = self.machine(machine)?.clone();
+        let Start {
+            machine,
+            name,
+            input_text,
+            input,
+        } = start;
+        let machine = self.machine(&machine)?.clone();
         let is_named = name.is_some();
         let name = name.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         let arn = self.place.execution_arn(&machine.name, &name);
         if is_named && let Some(answer) = self.same_name(&arn, &input_text, batch)? {
             return Ok(answer);
+        }
+        if self.runs.len() >= OPEN_EXECUTIONS_LIMIT {
+            return Err(AwsError::new(
+                "ExecutionLimitExceeded",
+                format!("{OPEN_EXECUTIONS_LIMIT} executions are running, which is the limit"),
+            ));
         }
         let definition = self
             .definition(machine.revision.id, &machine.revision.definition)
@@ -190,6 +214,7 @@ impl Core {
             machine_arn: self.place.state_machine_arn(&machine.name),
             machine_name: machine.name.clone(),
             role_arn: machine.revision.role_arn,
+            revision: machine.revision.id,
             input_text: input_text.clone(),
             input,
             started_at: batch.now,
@@ -213,10 +238,12 @@ impl Core {
             next_frame_id: 0,
         }));
         let shared: Arc<str> = arn.as_str().into();
-        batch.started.insert(Arc::clone(&shared), batch.now);
         self.runs_by_arn.insert(shared, id);
         self.runs.insert(id, Run::new(info, definition));
-        self.signal(id, Signal::Start, batch);
+        match first_step {
+            FirstStep::Now => drop(self.signal(id, Signal::Start, batch)),
+            FirstStep::InTheNextBatch => self.pending.push_back((id, Signal::Start)),
+        }
         Ok(json!({"executionArn": arn, "startDate": epoch_seconds(batch.now)}))
     }
 
@@ -233,13 +260,7 @@ impl Core {
             let started = epoch_seconds(run.info.started_at);
             return Ok(Some(json!({"executionArn": arn, "startDate": started})));
         }
-        let is_taken = self.runs_by_arn.contains_key(arn)
-            || batch.started.contains_key(arn)
-            || self
-                .reader
-                .run_blocking(|reading| reading.execution(arn))?
-                .is_some();
-        if is_taken {
+        if self.runs_by_arn.contains_key(arn) || self.ended_execution(arn, batch)?.is_some() {
             return Err(AwsError::new(
                 "ExecutionAlreadyExists",
                 format!("Execution Already Exists: '{arn}'"),
@@ -259,13 +280,24 @@ impl Core {
             batch.now
         } else {
             // One that has ended stays as it ended.
-            match self.reader.run_blocking(|reading| reading.execution(arn))? {
-                Some(execution) => execution.stopped.unwrap_or(batch.now),
-                None if batch.started.contains_key(arn) => batch.now,
-                None => return Err(AwsError::no_execution(arn)),
-            }
+            let execution = self
+                .ended_execution(arn, batch)?
+                .ok_or_else(|| AwsError::no_execution(arn))?;
+            execution.stopped.unwrap_or(batch.now)
         };
         Ok(json!({"stopDate": epoch_seconds(stopped)}))
+    }
+
+    /// An execution that does not run, as it is or will be on disk.
+    pub(super) fn ended_execution(
+        &self,
+        arn: &str,
+        batch: &Batch,
+    ) -> Result<Option<Execution>, AwsError> {
+        if let Some(ended) = batch.ended.get(arn) {
+            return Ok(Some(ended.clone()));
+        }
+        Ok(self.reader.run_blocking(|reading| reading.execution(arn))?)
     }
 
     pub(super) fn task_signal(
@@ -295,7 +327,13 @@ impl Core {
             place: &self.place,
             now: batch.now,
         };
-        let step = guarded_step(run, signal, world);
+        batch.steps += 1;
+        let share = if batch.steps > STEPS_LIMIT {
+            Share::SignalOnly
+        } else {
+            Share::Full
+        };
+        let step = guarded_step(run, signal, share, world);
         if !step.events.is_empty() {
             let growth = Growth {
                 execution_arn: run.info.arn.as_str().into(),
@@ -329,26 +367,42 @@ impl Core {
             next_frame_id: run.next_frame_id,
         });
         if run.is_over() {
-            batch.writes.push(ended(id, &run.outcome, batch.now));
+            let ended = as_stored(id, run, batch.now);
+            batch.writes.push(Write::EndExecution {
+                execution: id,
+                status: run.outcome.status(),
+                output: ended.output.clone(),
+                error: ended.error.clone(),
+                cause: ended.cause.clone(),
+                stopped: batch.now,
+            });
             batch.writes.push(Write::DeleteFrames { execution: id });
             self.runs_by_arn.remove(run.info.arn.as_str());
             self.runs.remove(&id);
+            self.tell_those_who_wait(&ended, batch);
+            batch.ended.insert(ended.arn.as_str().into(), ended);
         }
         for command in step.commands {
             match command {
                 Command::Invoke(invocation) => batch.effects.invocations.push((id, invocation)),
+                Command::CallStepFunctions(call) => {
+                    batch.follow_ups.push_back(FollowUp::Call(id, call));
+                }
                 Command::SetTimer(timer) => self.timers.push(Reverse((timer, id))),
-                Command::Continue => self.pending.push((id, Signal::Continue)),
+                Command::Continue => self.pending.push_back((id, Signal::Continue)),
             }
         }
+        self.stop_those_nobody_waits_for(id, batch);
         step.taken
     }
 }
 
 /// A step that panics ends its own run and no other.
-fn guarded_step(run: &mut Run, signal: Signal, world: World<'_>) -> Step {
+fn guarded_step(run: &mut Run, signal: Signal, share: Share, world: World<'_>) -> Step {
     let last_event_id = run.last_event_id;
-    let stepped = catch_unwind(AssertUnwindSafe(|| interpreter::step(run, signal, world)));
+    let stepped = catch_unwind(AssertUnwindSafe(|| {
+        interpreter::step(run, signal, share, world)
+    }));
     stepped.unwrap_or_else(|_| {
         tracing::error!(execution = run.info.arn, "the interpreter panicked");
         let reason = invoke::failure("States.Runtime", "the engine failed in this step");
@@ -368,18 +422,28 @@ fn guarded_step(run: &mut Run, signal: Signal, world: World<'_>) -> Step {
     })
 }
 
-fn ended(execution: RowId, outcome: &Outcome, stopped: trace_model::Timestamp) -> Write {
-    let (output, reason) = match outcome {
+/// The execution as its row will be once the batch is on disk.
+pub(super) fn as_stored(id: RowId, run: &Run, now: Timestamp) -> Execution {
+    let (output, reason) = match &run.outcome {
         Outcome::Running | Outcome::TimedOut => (None, ErrorAndCause::default()),
         Outcome::Succeeded { output } => (Some(output.to_string()), ErrorAndCause::default()),
         Outcome::Failed(reason) | Outcome::Aborted(reason) => (None, reason.clone()),
     };
-    Write::EndExecution {
-        execution,
-        status: outcome.status(),
+    let info = &run.info;
+    Execution {
+        id,
+        arn: info.arn.clone(),
+        name: info.name.clone(),
+        machine: info.machine_name.clone(),
+        revision: info.revision,
+        status: run.outcome.status().to_owned(),
+        input: info.input_text.clone(),
         output,
         error: reason.error,
         cause: reason.cause,
-        stopped,
+        started: info.started_at,
+        stopped: run.is_over().then_some(now),
+        last_event_id: run.last_event_id,
+        next_frame_id: run.next_frame_id,
     }
 }
