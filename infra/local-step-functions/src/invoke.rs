@@ -219,11 +219,21 @@ fn timed_out(request_id: &str) -> ErrorAndCause {
 
 /// What `lambda:invoke` gives a Task state.
 fn invoke_response(payload: Value, request_id: &str, status: u16) -> Value {
+    const VERSION: &str = "$LATEST";
     let mut response = json!({
-        "ExecutedVersion": "$LATEST",
+        "ExecutedVersion": VERSION,
         "Payload": null,
         "SdkHttpMetadata": {
-            "HttpHeaders": {"x-amzn-RequestId": request_id},
+            "AllHttpHeaders": {
+                "X-Amz-Executed-Version": [VERSION],
+                "x-amzn-RequestId": [request_id],
+                "Content-Type": ["application/json"],
+            },
+            "HttpHeaders": {
+                "X-Amz-Executed-Version": VERSION,
+                "x-amzn-RequestId": request_id,
+                "Content-Type": "application/json",
+            },
             "HttpStatusCode": status,
         },
         "SdkResponseMetadata": {"RequestId": request_id},

@@ -296,18 +296,22 @@ impl Interpreter<'_> {
         };
         let place = frame.place.clone();
         let failed_itself = frame.last_event_id == because_of;
-        let under_way = self.run.in_state(id).is_some();
-        self.stop_children(id, because_of);
-        if under_way && !failed_itself {
-            let machine = std::sync::Arc::clone(&self.machine);
-            if let Some(aborted) = state_of(&machine, self.run, id).and_then(events::aborted) {
-                self.append_after(because_of, aborted, Value::Null);
-            }
-            if let FramePlace::Iteration { index, .. } = place {
+        if self.run.in_state(id).is_some() {
+            // From the outside in, as AWS writes it.
+            if let FramePlace::Iteration { index, .. } = place
+                && !failed_itself
+            {
                 let details = events::iteration(around, index);
                 self.append_after(because_of, EventType::MapIterationAborted, details);
             }
+            let machine = std::sync::Arc::clone(&self.machine);
+            let state = state_of(&machine, self.run, id);
+            let has_told = failed_itself && state.is_some_and(tells_of_its_failure);
+            if let Some(aborted) = state.and_then(events::aborted).filter(|_| !has_told) {
+                self.append_after(because_of, aborted, Value::Null);
+            }
         }
+        self.stop_children(id, because_of);
         self.run.remove_frame(id);
     }
 
@@ -325,6 +329,12 @@ impl Interpreter<'_> {
         let name = self.run.in_state(parent).map(|state| state.name.as_str());
         events::iteration(name.unwrap_or_default(), index)
     }
+}
+
+/// Whether the state's own failure is an event. That of a task is only its last attempt's, so
+/// the state is aborted with what it was in.
+fn tells_of_its_failure(state: &State) -> bool {
+    matches!(state, State::Parallel(_) | State::Map(_))
 }
 
 /// The larger allowance wins where both are given: either one alone would let it pass.

@@ -55,12 +55,15 @@ impl Failure {
             .unwrap_or_default()
     }
 
-    /// What a catcher makes the next state's input.
+    /// What a catcher makes the next state's input. What nobody named is null; only a time-out has
+    /// an empty cause.
     fn error_output(&self) -> Value {
-        json!({
-            "Error": self.reason.error.as_deref().unwrap_or_default(),
-            "Cause": self.reason.cause.as_deref().unwrap_or_default(),
-        })
+        let ErrorAndCause { error, cause } = &self.reason;
+        let cause = match cause {
+            None if self.is(error::name::TIMEOUT) => Some(""),
+            cause => cause.as_deref(),
+        };
+        json!({"Error": error, "Cause": cause})
     }
 }
 

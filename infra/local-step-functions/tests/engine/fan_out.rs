@@ -77,11 +77,13 @@ async fn a_failing_branch_stops_the_others() {
         [
             ("TaskStateAborted", failed_id),
             ("WaitStateAborted", failed_id),
+            // The one that failed: its attempt has, the state is still entered.
+            ("TaskStateAborted", failed_id),
             ("ParallelStateFailed", failed_id),
-            ("ParallelStateExited", failed_id + 3),
-            ("SucceedStateEntered", failed_id + 4),
-            ("SucceedStateExited", failed_id + 5),
-            ("ExecutionSucceeded", failed_id + 6),
+            ("ParallelStateExited", failed_id + 4),
+            ("SucceedStateEntered", failed_id + 5),
+            ("SucceedStateExited", failed_id + 6),
+            ("ExecutionSucceeded", failed_id + 7),
         ]
     );
 }
@@ -241,10 +243,10 @@ async fn a_failing_iteration_stops_the_map_unless_tolerated() {
         ended.links()[at..],
         [
             ("MapIterationFailed", bad),
-            ("WaitStateAborted", bad),
             ("MapIterationAborted", bad),
             ("WaitStateAborted", bad),
             ("MapIterationAborted", bad),
+            ("WaitStateAborted", bad),
             ("MapStateFailed", bad),
             ("ExecutionFailed", i64::try_from(at).unwrap() + 6),
         ]
@@ -288,8 +290,8 @@ async fn an_item_that_cannot_be_selected_stops_those_before_it() {
         ended.types()[6..],
         [
             "WaitStateEntered",
-            "WaitStateAborted",
             "MapIterationAborted",
+            "WaitStateAborted",
             "EvaluationFailed",
             "MapStateFailed",
             "MapStateExited",

@@ -203,7 +203,8 @@ impl Reader {
                 return Vec::new();
             }
         };
-        if items.is_empty() {
+        // AWS takes an empty Retry or Catch as none.
+        if items.is_empty() && !matches!(field, "Retry" | "Catch") {
             self.problem(
                 &path,
                 &format!("{field} is empty"),
