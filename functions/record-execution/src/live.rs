@@ -23,14 +23,9 @@ pub struct LiveRecording {
     stored: Option<Standing>,
 }
 
-/// A run that is redriven and fails again ends twice with one status: times and counts tell the
-/// two ends apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Standing {
-    status: RunStatus,
-    finished_at: Option<Timestamp>,
-    redrives: u32,
-}
+/// A run that is redriven and fails again ends twice with one status: the time tells the two
+/// ends apart.
+type Standing = (RunStatus, Option<Timestamp>);
 
 /// Which revisions of a span are worth writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,15 +109,9 @@ impl LiveRecording {
             let mut opened = run.clone();
             opened.status = RunStatus::Running;
             opened.finished_at = None;
-            opened.redrives = 0;
             opened.error = None;
             self.store.open_run(&opened).await?;
-            self.stored = Some(Standing::of(&opened));
-        }
-        let standing = Standing::of(run);
-        if !run.status.is_over() && self.stored != Some(standing) {
-            self.store.reopen_run(run).await?;
-            self.stored = Some(standing);
+            self.stored = Some((RunStatus::Running, None));
         }
         if !self.waiting.is_empty() {
             let mut spans: Vec<RedactedSpan> = self.waiting.values().cloned().collect();
@@ -132,10 +121,11 @@ impl LiveRecording {
                 .await?;
             self.waiting.clear();
         }
-        if run.status.is_over() && self.stored != Some(standing) {
+        let standing = Some((run.status, run.finished_at));
+        if run.status.is_over() && self.stored != standing {
             self.store.close_run(run).await?;
-            self.stored = Some(standing);
         }
+        self.stored = standing;
         Ok(())
     }
 
@@ -153,7 +143,6 @@ impl LiveRecording {
             status: outline.status,
             started_at: outline.started_at,
             finished_at: outline.finished_at,
-            redrives: outline.redrives,
             error: outline.error.as_deref().map(masked),
             totals: None,
             redactions: BTreeMap::new(),
@@ -166,16 +155,6 @@ impl LiveRecording {
             revision: 0,
             expires_at: None,
         })
-    }
-}
-
-impl Standing {
-    const fn of(run: &Run) -> Self {
-        Self {
-            status: run.status,
-            finished_at: run.finished_at,
-            redrives: run.redrives,
-        }
     }
 }
 

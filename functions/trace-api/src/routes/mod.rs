@@ -1,7 +1,5 @@
 //! One file per resource.
 
-pub(crate) mod approvals;
-pub(crate) mod control;
 pub(crate) mod executions;
 pub(crate) mod me;
 pub(crate) mod spans;
