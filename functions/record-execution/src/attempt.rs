@@ -183,14 +183,27 @@ impl HistoryRecorder {
         from
     }
 
-    /// A job was handed over, and its answer is waited for. Its output names the execution
-    /// that `states:startExecution` started.
-    pub(crate) fn attempt_submitted(&mut self, event: &HistoryEvent, from: Position) -> Position {
+    /// What is answered elsewhere was handed over: a job, or a task token. The output names the
+    /// execution that `states:startExecution` started. Told at once, for the answer may take days.
+    pub(crate) fn attempt_submitted(
+        &mut self,
+        event: &HistoryEvent,
+        at: Timestamp,
+        from: Position,
+    ) -> Position {
         let details = event.task_submitted_event_details.as_ref();
         let output = details.and_then(|details| details.output.as_deref());
-        if let (Some(id), Some(output)) = (self.attempt(from), output) {
+        let Some(id) = self.attempt(from) else {
+            return from;
+        };
+        if let Some(output) = output {
             self.link_started_execution(id, output);
         }
+        let node = self.tree.node_mut(id);
+        node.submitted_at = Some(at);
+        let ran = millis(at.since(node.span.start));
+        node.span.set(conventions::WORKFLOW_RUN_MS, ran);
+        self.tree.tell_again(id);
         from
     }
 
@@ -212,6 +225,7 @@ impl HistoryRecorder {
             AttemptEnd::Succeeded { output } => {
                 if let Some(output) = output {
                     self.link_started_execution(id, output);
+                    note_decision(&mut self.tree.node_mut(id).span, output);
                     add_content(
                         &mut self.tree.node_mut(id).span,
                         conventions::OUTPUT,
@@ -271,6 +285,7 @@ impl HistoryRecorder {
             .and_then(|output| output.get("ExecutionArn")?.as_str())
             .and_then(|arn| ExecutionArn::parse(arn).ok());
         if let Some(arn) = arn {
+            span.set(conventions::CHILD_EXECUTION_ARN, arn.as_str());
             add_link_to_execution(span, &arn);
         }
     }
@@ -280,6 +295,29 @@ impl HistoryRecorder {
     }
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+/// What a person answered through the API: that is the output of a task that waited for it.
+fn note_decision(span: &mut Span, output: &str) {
+    let waited = span
+        .text(conventions::WORKFLOW_RESOURCE)
+        .is_some_and(|resource| resource.ends_with(".waitForTaskToken"));
+    let answer = waited
+        .then(|| serde_json::from_str::<serde_json::Value>(output).ok())
+        .flatten();
+    let Some(answer) = answer else { return };
+    let Some(approved) = answer.get("approved").and_then(serde_json::Value::as_bool) else {
+        return;
+    };
+    span.set(conventions::APPROVAL_APPROVED, approved);
+    for (member, attribute) in [
+        ("by", conventions::APPROVAL_BY),
+        ("at", conventions::APPROVAL_AT),
+    ] {
+        if let Some(text) = answer.get(member).and_then(serde_json::Value::as_str) {
+            span.set(attribute, text);
+        }
+    }
+}
+
+pub(crate) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

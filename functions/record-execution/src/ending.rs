@@ -1,11 +1,14 @@
 //! How an execution ends, and that a redrive takes it up again.
 
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType as Type};
-use trace_model::{RunStatus, Timestamp, conventions};
+use trace_model::{Attributes, Event, RunStatus, Timestamp, conventions};
 
 use crate::failure::Failure;
-use crate::recorder::{HistoryRecorder, Leaving, Position, REDRIVE_COUNT};
+use crate::recorder::{HistoryRecorder, Leaving, Position};
 use crate::tree::{Closing, NodeId, Outcome, add_content};
+
+/// The name of the run span's event for each redrive.
+pub const REDRIVE_EVENT: &str = "redrive";
 
 /// How an execution ended.
 struct Ending {
@@ -70,17 +73,31 @@ impl HistoryRecorder {
     pub(crate) fn execution_redriven(
         &mut self,
         event: &HistoryEvent,
+        at: Timestamp,
         run: NodeId,
         from: Position,
     ) -> Position {
-        self.tree.reopen(run);
         let details = event.execution_redriven_event_details.as_ref();
-        if let Some(count) = details.and_then(|details| details.redrive_count) {
-            self.tree.node_mut(run).span.set(REDRIVE_COUNT, count);
-        }
+        let said = details.and_then(|details| u32::try_from(details.redrive_count?).ok());
+        let known = self.outline.as_ref().map_or(0, |outline| outline.redrives);
+        // The larger one: a cut history has not seen them all.
+        let count = said.unwrap_or(0).max(known + 1);
+        // Before it is opened again, so that its next telling has it.
+        let span = &mut self.tree.node_mut(run).span;
+        span.set(conventions::REDRIVE_COUNT, count);
+        span.events.push(Event {
+            name: REDRIVE_EVENT.to_owned(),
+            time: at,
+            attributes: Attributes::from_iter([(
+                conventions::REDRIVE_COUNT.to_owned(),
+                count.into(),
+            )]),
+        });
+        self.tree.reopen(run);
         if let Some(outline) = &mut self.outline {
             outline.status = RunStatus::Running;
             outline.finished_at = None;
+            outline.redrives = count;
             outline.error = None;
         }
         from

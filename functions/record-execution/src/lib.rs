@@ -19,11 +19,12 @@ mod state;
 mod tenant;
 mod tree;
 
+pub use ending::REDRIVE_EVENT;
 pub use error::RecordError;
 pub use handler::handle;
 pub use live::{LiveRecording, Progress, Telling};
 pub use record::Recorder;
 pub use recorder::{
-    ERROR_LOCATION, HistoryRecorder, MAP_LENGTH, MAP_RUN_ARN, REDRIVE_COUNT, ROUND,
-    RecorderOptions, RunOutline, STATE_MACHINE_VERSION_ARN,
+    ERROR_LOCATION, HistoryRecorder, MAP_LENGTH, MAP_RUN_ARN, ROUND, RecorderOptions, RunOutline,
+    STATE_MACHINE_VERSION_ARN,
 };

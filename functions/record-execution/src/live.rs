@@ -23,9 +23,14 @@ pub struct LiveRecording {
     stored: Option<Standing>,
 }
 
-/// A run that is redriven and fails again ends twice with one status: the time tells the two
-/// ends apart.
-type Standing = (RunStatus, Option<Timestamp>);
+/// A run that is redriven and fails again ends twice with one status: times and counts tell the
+/// two ends apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Standing {
+    status: RunStatus,
+    finished_at: Option<Timestamp>,
+    redrives: u32,
+}
 
 /// Which revisions of a span are worth writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,9 +114,15 @@ impl LiveRecording {
             let mut opened = run.clone();
             opened.status = RunStatus::Running;
             opened.finished_at = None;
+            opened.redrives = 0;
             opened.error = None;
             self.store.open_run(&opened).await?;
-            self.stored = Some((RunStatus::Running, None));
+            self.stored = Some(Standing::of(&opened));
+        }
+        let standing = Standing::of(run);
+        if !run.status.is_over() && self.stored != Some(standing) {
+            self.store.reopen_run(run).await?;
+            self.stored = Some(standing);
         }
         if !self.waiting.is_empty() {
             let mut spans: Vec<RedactedSpan> = self.waiting.values().cloned().collect();
@@ -121,11 +132,10 @@ impl LiveRecording {
                 .await?;
             self.waiting.clear();
         }
-        let standing = Some((run.status, run.finished_at));
-        if run.status.is_over() && self.stored != standing {
+        if run.status.is_over() && self.stored != Some(standing) {
             self.store.close_run(run).await?;
+            self.stored = Some(standing);
         }
-        self.stored = standing;
         Ok(())
     }
 
@@ -143,6 +153,7 @@ impl LiveRecording {
             status: outline.status,
             started_at: outline.started_at,
             finished_at: outline.finished_at,
+            redrives: outline.redrives,
             error: outline.error.as_deref().map(masked),
             totals: None,
             redactions: BTreeMap::new(),
@@ -155,6 +166,16 @@ impl LiveRecording {
             revision: 0,
             expires_at: None,
         })
+    }
+}
+
+impl Standing {
+    const fn of(run: &Run) -> Self {
+        Self {
+            status: run.status,
+            finished_at: run.finished_at,
+            redrives: run.redrives,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! machine put into the payload. And what must not be kept of them: the task token.
 
 use serde_json::Value;
-use trace_model::{InvalidTenantId, InvalidTraceparent, TenantId, Traceparent};
+use trace_model::{ExecutionArn, InvalidTenantId, InvalidTraceparent, TenantId, Traceparent};
 
 use crate::tenant::Tracing;
 
@@ -85,6 +85,13 @@ pub(crate) fn tenant_of(payload: &Value) -> Option<Result<TenantId, InvalidTenan
         // Refused as the tracer refuses it, and not read as text: the number 7 is no tenant.
         other => Some(TenantId::parse(&format!("{other} (not a string)"))),
     }
+}
+
+/// The execution that started this one, where it said so in the input: AWS documents the member
+/// for its console to link the two.
+pub(crate) fn started_by(input: &Value) -> Option<ExecutionArn> {
+    let arn = input.get("AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID")?;
+    ExecutionArn::parse(arn.as_str()?).ok()
 }
 
 /// Where the payload may be, most likely first. A payload may itself be JSON in a string.

@@ -9,7 +9,7 @@ use crate::attempt::{AttemptEnd, Scheduled};
 use crate::failure::Failure;
 use crate::rounds::IterationEnd;
 use crate::tenant::TenantEvidence;
-use crate::tree::{NodeId, Shape, StateProgress, Tree, add_content};
+use crate::tree::{NodeId, Shape, StateProgress, Tree, add_content, add_link_to_execution};
 use crate::{flags, parameters};
 
 /// Turns one execution's history into its run, state, iteration and attempt spans.
@@ -47,6 +47,8 @@ pub struct RunOutline {
     pub status: RunStatus,
     pub started_at: Timestamp,
     pub finished_at: Option<Timestamp>,
+    /// How often the execution was taken up again.
+    pub redrives: u32,
     /// The error name of a run that did not succeed; not masked.
     pub error: Option<String>,
 }
@@ -160,7 +162,7 @@ impl HistoryRecorder {
             Type::TaskStarted | Type::LambdaFunctionStarted | Type::ActivityStarted => {
                 self.attempt_started(at, from)
             }
-            Type::TaskSubmitted => self.attempt_submitted(event, from),
+            Type::TaskSubmitted => self.attempt_submitted(event, at, from),
             Type::ParallelStateStarted => self.round_started(at, from, "Parallel"),
             Type::MapStateStarted => {
                 let position = self.round_started(at, from, "Map");
@@ -191,7 +193,7 @@ impl HistoryRecorder {
                 self.iteration_ended(event, at, from, IterationEnd::Aborted)
             }
             Type::EvaluationFailed => self.evaluation_failed(event, at, from),
-            Type::ExecutionRedriven => self.execution_redriven(event, run, from),
+            Type::ExecutionRedriven => self.execution_redriven(event, at, run, from),
             Type::ExecutionSucceeded
             | Type::ExecutionFailed
             | Type::ExecutionTimedOut
@@ -221,6 +223,11 @@ impl HistoryRecorder {
                 let read = serde_json::from_str::<serde_json::Value>(input).ok();
                 let said = read.as_ref().and_then(parameters::tenant_of);
                 self.tenants.saw(said, "the execution's input");
+                let parent = read.as_ref().and_then(parameters::started_by);
+                if let Some(parent) = parent.filter(|parent| *parent != self.arn) {
+                    span.set(conventions::PARENT_EXECUTION_ARN, parent.as_str());
+                    add_link_to_execution(&mut span, &parent);
+                }
                 add_content(&mut span, conventions::INPUT, input);
             }
             if details
@@ -240,6 +247,7 @@ impl HistoryRecorder {
             status: RunStatus::Running,
             started_at: at,
             finished_at: None,
+            redrives: 0,
             error: None,
         });
         run
@@ -296,7 +304,6 @@ pub const MAP_LENGTH: &str = "workflow.map.length";
 pub const ROUND: &str = "workflow.state.round";
 /// Which field's expression failed.
 pub const ERROR_LOCATION: &str = "workflow.error.location";
-pub const REDRIVE_COUNT: &str = "workflow.redrive_count";
 pub const MAP_RUN_ARN: &str = "aws.step_functions.map_run.arn";
 pub const STATE_MACHINE_VERSION_ARN: &str = "aws.step_functions.state_machine.version_arn";
 

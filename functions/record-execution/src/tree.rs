@@ -7,6 +7,7 @@ use trace_model::{
     Timestamp, TraceId, conventions,
 };
 
+use crate::attempt::millis;
 use crate::failure::Failure;
 use crate::flags;
 
@@ -25,6 +26,8 @@ pub(crate) struct Node {
     pub failure: Option<Failure>,
     /// It failed then, and why is told later: by the Catch's output or the execution's end.
     pub failed_at: Option<Timestamp>,
+    /// When an attempt had handed over what is answered elsewhere.
+    pub submitted_at: Option<Timestamp>,
     ended: Ended,
     open_children: BTreeSet<NodeId>,
 }
@@ -125,10 +128,21 @@ impl Tree {
             branch,
             failure: None,
             failed_at: None,
+            submitted_at: None,
             ended: Ended::No,
             open_children: BTreeSet::new(),
         });
         id
+    }
+
+    /// Tells an open span again, with what has become known of it.
+    pub(crate) fn tell_again(&mut self, id: NodeId) {
+        let node = self.node_mut(id);
+        if node.ended == Ended::No {
+            node.span.revision = next_revision(node.span.revision);
+            let told = node.span.clone();
+            self.changed.insert(id, told);
+        }
     }
 
     /// Ends a span and what is open below it. Nothing happens to one that has ended.
@@ -144,6 +158,10 @@ impl Tree {
         self.close_below(id, end, reason, explanation, closing);
         let node = self.node_mut(id);
         let end = end.max(node.span.start);
+        if let Some(submitted_at) = node.submitted_at {
+            let waited = millis(end.since(submitted_at));
+            node.span.set(conventions::WORKFLOW_WAIT_MS, waited);
+        }
         let status = match outcome {
             Outcome::Succeeded => Status::Ok,
             Outcome::Failed(failure) => failed(&mut node.span, &failure),
@@ -162,9 +180,9 @@ impl Tree {
                 }
             }
         };
-        let revision = node.span.revision.max(Revision(Revision::FINISHED.0 - 1));
+        let revision = next_revision(node.span.revision);
         node.span.finish(end, status);
-        node.span.revision = Revision(revision.0 + 1);
+        node.span.revision = revision;
         node.ended = match closing {
             Closing::ForGood => Ended::ByItself,
             Closing::UntilRedriven => Ended::UntilRedriven,
@@ -306,6 +324,11 @@ pub(crate) fn add_link_to_execution(span: &mut Span, arn: &ExecutionArn) {
     if !span.links.contains(&link) {
         span.links.push(link);
     }
+}
+
+/// Above what a function that is given up for lost is told with.
+fn next_revision(revision: Revision) -> Revision {
+    Revision(revision.0.max(Revision::FINISHED.0 - 1) + 1)
 }
 
 fn failed(span: &mut Span, failure: &Failure) -> Status {

@@ -88,6 +88,7 @@ fn run(number: u64) -> Run {
         workflow: "triage".to_owned(),
         status: RunStatus::Running,
         started_at: Clock::system().now(),
+        redrives: 0,
         finished_at: None,
         error: None,
         totals: None,

@@ -10,7 +10,8 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::problem::ProblemBody;
 
 const DESCRIPTION: &str = "\
-Reads the traces of AI workflows on AWS Step Functions, and starts workflows.
+Reads the traces of AI workflows on AWS Step Functions; starts, stops and redrives them, and \
+answers the tasks that wait for a person.
 
 Every error is `application/problem+json` (RFC 9457). Lists are read in pages: while \
 `page_info.has_next_page` is true, the same request with `cursor` set to `page_info.cursor` \

@@ -4,6 +4,8 @@
 //! Stores nothing, masks nothing (what it reads was masked before it was stored), and has no
 //! session: every request is judged by its token alone.
 
+mod body;
+mod callback;
 mod caller;
 mod conditional;
 mod cursor;
@@ -14,6 +16,7 @@ mod problem;
 mod router;
 mod routes;
 mod state;
+mod step_functions;
 mod wire;
 
 pub use cursor::CursorKey;

@@ -22,6 +22,11 @@ pub(crate) enum ProblemKind {
     Expired,
     MethodNotAllowed,
     NameTaken,
+    NotRunning,
+    NotRedrivable,
+    NothingWaits,
+    AlreadyDecided,
+    TokenExpired,
     BodyTooLarge,
     WrongMediaType,
     Refused,
@@ -102,6 +107,31 @@ impl ProblemKind {
                 "name-taken",
                 "The execution's name is taken",
             ),
+            Self::NotRunning => (
+                StatusCode::CONFLICT,
+                "not-running",
+                "The execution does not run",
+            ),
+            Self::NotRedrivable => (
+                StatusCode::CONFLICT,
+                "not-redrivable",
+                "The execution cannot be redriven",
+            ),
+            Self::NothingWaits => (
+                StatusCode::CONFLICT,
+                "nothing-waits",
+                "Nothing waits under this span",
+            ),
+            Self::AlreadyDecided => (
+                StatusCode::CONFLICT,
+                "already-decided",
+                "It was decided before",
+            ),
+            Self::TokenExpired => (
+                StatusCode::CONFLICT,
+                "token-expired",
+                "The task no longer waits",
+            ),
             Self::BodyTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body-too-large",
@@ -156,6 +186,10 @@ impl Problem {
             detail: detail.into(),
             header: None,
         }
+    }
+
+    pub(crate) const fn kind(&self) -> ProblemKind {
+        self.kind
     }
 
     pub(crate) fn invalid_query(detail: impl Into<String>) -> Self {
@@ -327,7 +361,12 @@ mod tests {
             Kind::NotRecordedYet => Kind::Expired,
             Kind::Expired => Kind::MethodNotAllowed,
             Kind::MethodNotAllowed => Kind::NameTaken,
-            Kind::NameTaken => Kind::BodyTooLarge,
+            Kind::NameTaken => Kind::NotRunning,
+            Kind::NotRunning => Kind::NotRedrivable,
+            Kind::NotRedrivable => Kind::NothingWaits,
+            Kind::NothingWaits => Kind::AlreadyDecided,
+            Kind::AlreadyDecided => Kind::TokenExpired,
+            Kind::TokenExpired => Kind::BodyTooLarge,
             Kind::BodyTooLarge => Kind::WrongMediaType,
             Kind::WrongMediaType => Kind::Refused,
             Kind::Refused => Kind::Internal,

@@ -20,7 +20,7 @@ use crate::conditional::conditional;
 use crate::document;
 use crate::observe::observe;
 use crate::problem::{Problem, ProblemKind};
-use crate::routes::{executions, me, spans, trace, workflows};
+use crate::routes::{approvals, control, executions, me, spans, trace, workflows};
 
 /// Step Functions takes 256 KB of input; the rest is room for white space.
 const LARGEST_BODY: usize = 1_000_000;
@@ -69,6 +69,10 @@ fn documented_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(executions::get_execution))
         .routes(routes!(trace::get_trace))
         .routes(routes!(spans::get_span))
+        .routes(routes!(control::stop_execution))
+        .routes(routes!(control::redrive_execution))
+        .routes(routes!(approvals::list_approvals))
+        .routes(routes!(approvals::decide))
         .routes(routes!(workflows::list_workflows))
         .routes(routes!(workflows::get_workflow))
         .routes(routes!(workflows::start_execution))

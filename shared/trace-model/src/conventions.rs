@@ -44,6 +44,19 @@ pub const WORKFLOW_NEXT: &str = "workflow.state.next";
 pub const WORKFLOW_RESOURCE: &str = "workflow.task.resource";
 pub const WORKFLOW_RETRY_DELAY_MS: &str = "workflow.retry.delay_ms";
 pub const WORKFLOW_QUEUE_MS: &str = "workflow.attempt.queue_ms";
+/// How long the attempt ran until it had handed over what is answered elsewhere: a job's end, or
+/// a task token.
+pub const WORKFLOW_RUN_MS: &str = "workflow.attempt.run_ms";
+/// How long that answer was waited for.
+pub const WORKFLOW_WAIT_MS: &str = "workflow.attempt.wait_ms";
+/// What a person decided, who, and when (RFC 3339).
+pub const APPROVAL_APPROVED: &str = "workflow.approval.approved";
+pub const APPROVAL_BY: &str = "workflow.approval.by";
+pub const APPROVAL_AT: &str = "workflow.approval.at";
+/// Executions that started one another: also links.
+pub const CHILD_EXECUTION_ARN: &str = "aws.step_functions.child_execution.arn";
+pub const PARENT_EXECUTION_ARN: &str = "aws.step_functions.parent_execution.arn";
+pub const REDRIVE_COUNT: &str = "stepscope.redrive.count";
 pub const NODE_KIND: &str = "workflow.node.kind";
 pub const ERROR_TYPE: &str = "error.type";
 pub const ERROR_MESSAGE: &str = "error.message";

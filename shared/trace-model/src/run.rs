@@ -15,6 +15,8 @@ pub struct Run {
     pub status: RunStatus,
     pub started_at: Timestamp,
     pub finished_at: Option<Timestamp>,
+    /// How often Step Functions took it up again after it had ended.
+    pub redrives: u32,
     /// The failure's error name, masked.
     pub error: Option<String>,
     /// `None` until the first summary.

@@ -15,6 +15,7 @@ use crate::{StoreError, Summary, TABLE};
 
 pub(crate) const STARTED_AT: &str = RUNS_BY_START.sort_key;
 pub(crate) const FINISHED_AT: &str = "finished_at";
+pub(crate) const REDRIVES: &str = "redrives";
 pub(crate) const REVISION: &str = "revision";
 pub(crate) const SUMMARY_REVISION: &str = "summary_revision";
 pub(crate) const NAME_REUSED_AT: &str = "name_reused_at";
@@ -23,7 +24,7 @@ const EXECUTION_ARN: &str = "execution_arn";
 const ROOT_SPAN_ID: &str = "root_span_id";
 const WORKFLOW: &str = "workflow";
 const STATUS: &str = "status";
-const ERROR: &str = "error";
+pub(crate) const ERROR: &str = "error";
 const NOTICES: &str = "notices";
 const TOTALS: &str = "totals";
 const REDACTIONS: &str = "redactions";
@@ -50,6 +51,9 @@ pub(crate) fn run_attributes(run: &Run) -> SdkItem {
     }
     if let Some(finished_at) = run.finished_at {
         set(FINISHED_AT, number(finished_at.as_unix_nanos()));
+    }
+    if run.redrives > 0 {
+        set(REDRIVES, number(u64::from(run.redrives)));
     }
     if let Some(error) = &run.error {
         set(ERROR, text(error.as_str()));
@@ -110,6 +114,10 @@ pub(crate) fn decode_run(item: &StoredItem) -> Result<Option<Run>, StoreError> {
         finished_at: item
             .optional_number(FINISHED_AT)?
             .map(Timestamp::from_unix_nanos),
+        redrives: match item.optional_number(REDRIVES)? {
+            Some(count) => u32::try_from(count).map_err(|_| item.damaged(REDRIVES))?,
+            None => 0,
+        },
         error: item.optional_text(ERROR)?.map(str::to_owned),
         totals: item.get(TOTALS).map(totals).transpose()?,
         redactions: match item.get(REDACTIONS) {

@@ -46,6 +46,7 @@ pub enum SummaryWrite {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Telling {
     Opened,
+    Reopened,
     Closed,
 }
 
@@ -69,8 +70,18 @@ impl TraceStore {
         self.record(run, Telling::Opened).await
     }
 
+    /// Records that a run that had ended goes on: `run.redrives` counts how often that has
+    /// happened. Neither its earlier ends nor its earlier redrives change it any more, however
+    /// late they are told.
+    pub async fn reopen_run(&self, run: &Run) -> Result<RunWrite, StoreError> {
+        if run.status.is_over() || run.finished_at.is_some() || run.redrives == 0 {
+            return Err(wrong_status(run, "reopened"));
+        }
+        self.record(run, Telling::Reopened).await
+    }
+
     /// Records how a run ended. May come before [`Self::open_run`], and more than once: of two
-    /// the one that finished later counts, so a redriven run ends with its last status.
+    /// ends the one after more redrives counts, then the one that finished later.
     pub async fn close_run(&self, run: &Run) -> Result<RunWrite, StoreError> {
         if !run.status.is_over() || run.finished_at.is_none() {
             return Err(wrong_status(run, "closed"));
@@ -96,6 +107,7 @@ impl TraceStore {
         let update = Update {
             key: primary_key(run_partition(tenant, trace_id), RUN_SORT_KEY),
             set,
+            remove: Vec::new(),
             condition,
             names: vec![
                 ("#expires_at", TABLE.ttl_attribute),
@@ -187,26 +199,56 @@ impl TraceStore {
         let started_at = run.started_at.as_unix_nanos();
         let mut names = vec![("#started_at", run_item::STARTED_AT)];
         let mut values = Vec::new();
+        if telling != Telling::Opened {
+            names.push(("#expires_at", TABLE.ttl_attribute));
+            names.push(("#redrives", run_item::REDRIVES));
+            values.extend([
+                (":now", now.as_unix_seconds()),
+                (":earliest", started_at.saturating_sub(SAME_START_NANOS)),
+                (":latest", started_at.saturating_add(SAME_START_NANOS)),
+            ]);
+            if run.redrives > 0 {
+                values.push((":redrives", u64::from(run.redrives)));
+            }
+        }
+        if telling == Telling::Closed {
+            names.push(("#finished_at", run_item::FINISHED_AT));
+            let finished_at = run.finished_at.unwrap_or_default().as_unix_nanos();
+            values.push((":finished_at", finished_at));
+        }
         let condition = match telling {
             Telling::Opened => "attribute_not_exists(#started_at)",
-            Telling::Closed => {
-                names.push(("#finished_at", run_item::FINISHED_AT));
-                names.push(("#expires_at", TABLE.ttl_attribute));
-                let finished_at = run.finished_at.unwrap_or_default().as_unix_nanos();
-                values.extend([
-                    (":now", now.as_unix_seconds()),
-                    (":earliest", started_at.saturating_sub(SAME_START_NANOS)),
-                    (":latest", started_at.saturating_add(SAME_START_NANOS)),
-                    (":finished_at", finished_at),
-                ]);
+            Telling::Reopened => {
                 "attribute_not_exists(#started_at) \
                  OR (#started_at BETWEEN :earliest AND :latest AND #expires_at > :now \
+                 AND (attribute_not_exists(#redrives) OR #redrives < :redrives))"
+            }
+            Telling::Closed if run.redrives == 0 => {
+                "attribute_not_exists(#started_at) \
+                 OR (#started_at BETWEEN :earliest AND :latest AND #expires_at > :now \
+                 AND attribute_not_exists(#redrives) \
                  AND (attribute_not_exists(#finished_at) OR #finished_at < :finished_at))"
             }
+            Telling::Closed => {
+                "attribute_not_exists(#started_at) \
+                 OR (#started_at BETWEEN :earliest AND :latest AND #expires_at > :now \
+                 AND (attribute_not_exists(#redrives) OR #redrives < :redrives \
+                 OR (#redrives = :redrives \
+                 AND (attribute_not_exists(#finished_at) OR #finished_at < :finished_at))))"
+            }
+        };
+        // What an earlier end said is no longer so.
+        let remove = match telling {
+            Telling::Opened => Vec::new(),
+            Telling::Reopened | Telling::Closed => [run_item::FINISHED_AT, run_item::ERROR]
+                .into_iter()
+                .filter(|name| !set.contains_key(*name))
+                .collect(),
         };
         let update = Update {
             key: primary_key(run_partition(&run.tenant, run.trace_id), sort_key),
             set,
+            remove,
             condition,
             names,
             values,
@@ -302,11 +344,16 @@ impl TraceStore {
         .await
     }
 
-    /// Sets the attributes and counts the run's revision up, if the condition holds.
+    /// Sets and removes the attributes and counts the run's revision up, if the condition holds.
     async fn update(&self, update: &Update) -> Result<Attempt, StoreError> {
         let names: Vec<_> = update.set.keys().cloned().collect();
         let assignments: Vec<_> = (0..names.len()).map(|n| format!("#s{n} = :s{n}")).collect();
-        let expression = format!("SET {} ADD #revision :one", assignments.join(", "));
+        let mut expression = format!("SET {} ADD #revision :one", assignments.join(", "));
+        if !update.remove.is_empty() {
+            let removed: Vec<_> = (0..update.remove.len()).map(|n| format!("#r{n}")).collect();
+            expression += " REMOVE ";
+            expression += &removed.join(", ");
+        }
         retrying(|| async {
             let mut request = self
                 .dynamodb
@@ -321,6 +368,9 @@ impl TraceStore {
                 request = request
                     .expression_attribute_names(format!("#s{n}"), name)
                     .expression_attribute_values(format!(":s{n}"), update.set[name].clone());
+            }
+            for (n, name) in update.remove.iter().enumerate() {
+                request = request.expression_attribute_names(format!("#r{n}"), *name);
             }
             for (placeholder, name) in &update.names {
                 request = request.expression_attribute_names(*placeholder, *name);
@@ -355,6 +405,7 @@ enum Aside {
 struct Update {
     key: SdkItem,
     set: SdkItem,
+    remove: Vec<&'static str>,
     condition: &'static str,
     names: Vec<(&'static str, &'static str)>,
     values: Vec<(&'static str, u64)>,

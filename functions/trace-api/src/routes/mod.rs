@@ -1,5 +1,7 @@
 //! One file per resource.
 
+pub(crate) mod approvals;
+pub(crate) mod control;
 pub(crate) mod executions;
 pub(crate) mod me;
 pub(crate) mod spans;

@@ -1,9 +1,9 @@
-use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sfn::error::ProvideErrorMetadata;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
-use http::header::{CONTENT_TYPE, LOCATION};
+use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use trace_model::{ExecutionArn, SpanId, TenantId, Timestamp, TraceId};
@@ -12,10 +12,12 @@ use uuid::Uuid;
 
 use super::executions::{NoQuery, aws_time};
 use crate::ApiState;
+use crate::body::read_body;
 use crate::caller::{Authorized, WorkflowsRead, WorkflowsRun};
 use crate::cursor::CursorScope;
 use crate::parameters::Parameters;
 use crate::problem::{Problem, ProblemKind};
+use crate::step_functions::{ServiceError, of_step_functions, told};
 use crate::wire::{
     PageInfo, StartExecution, StartedExecution, Workflow, WorkflowDetail, WorkflowPage,
 };
@@ -171,7 +173,7 @@ pub(crate) async fn start_execution(
 > {
     Parameters::read::<NoQuery>(query.as_deref())?;
     let tenant = &authorized.caller.tenant;
-    let request = read_body(&headers, body)?;
+    let request: StartExecution = read_body(&headers, body)?;
     let machine = state.state_machine_arn(&workflow);
     let machine = machine.ok_or_else(|| Problem::not_found("workflow"))?;
     let input = input_of(request.input, tenant)?.to_string();
@@ -213,45 +215,6 @@ pub(crate) async fn start_execution(
     };
     let location = format!("/executions/{}", encoded.replace('+', "%20"));
     Ok((status, [(LOCATION, location)], Json(body)))
-}
-
-fn read_body(
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<StartExecution, Problem> {
-    let body = body.map_err(|_| {
-        let detail = "the body is larger than this route takes: 1 MB";
-        Problem::new(ProblemKind::BodyTooLarge, detail)
-    })?;
-    if body.is_empty() {
-        return Ok(StartExecution {
-            input: None,
-            name: None,
-        });
-    }
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let is_json = media_type
-        .and_then(|media_type| media_type.split(';').next())
-        .is_some_and(|essence| {
-            let essence = essence.trim();
-            essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
-        });
-    if !is_json {
-        let detail = "send the body with content-type: application/json";
-        return Err(Problem::new(ProblemKind::WrongMediaType, detail));
-    }
-    // Without this an array would pass for the object's fields in their order.
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-    if first != Some(&b'{') {
-        let detail = "the body is not what this route takes: expected a JSON object";
-        return Err(Problem::new(ProblemKind::InvalidBody, detail));
-    }
-    serde_json::from_slice(&body).map_err(|error| {
-        let detail = format!("the body is not what this route takes: {error}");
-        Problem::new(ProblemKind::InvalidBody, detail)
-    })
 }
 
 /// The caller's tenant, whatever the caller wrote there.
@@ -319,37 +282,15 @@ async fn same_execution(
     ))
 }
 
-fn not_started<E>(error: &SdkError<E, aws_sdk_sfn::config::http::HttpResponse>) -> Problem
+fn not_started<E>(error: &ServiceError<E>) -> Problem
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     match error.code() {
         Some("StateMachineDoesNotExist" | "StateMachineDeleting") => Problem::not_found("workflow"),
-        Some(code @ ("InvalidExecutionInput" | "InvalidName" | "ExecutionLimitExceeded")) => {
-            let message = error.message().unwrap_or("no reason was given");
-            Problem::new(ProblemKind::Refused, format!("{code}: {message}"))
+        Some("InvalidExecutionInput" | "InvalidName" | "ExecutionLimitExceeded") => {
+            Problem::new(ProblemKind::Refused, told(error))
         }
         _ => of_step_functions("start an execution", error),
-    }
-}
-
-fn of_step_functions<E>(
-    operation: &'static str,
-    error: &SdkError<E, aws_sdk_sfn::config::http::HttpResponse>,
-) -> Problem
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let is_passing = matches!(
-        error,
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_)
-    ) || matches!(
-        error.code(),
-        Some("ThrottlingException" | "ServiceUnavailable" | "InternalFailure")
-    );
-    if is_passing {
-        Problem::unavailable(operation, error)
-    } else {
-        Problem::internal(operation, error)
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Execution {
     /// RFC 3339 with nanoseconds.
     started_at: String,
     finished_at: Option<String>,
+    /// How often it was redriven: taken up again from where it had failed.
+    redrives: u32,
     /// 32 hex digits.
     trace_id: String,
     /// 16 hex digits.
@@ -85,6 +87,7 @@ impl From<&Run> for Execution {
             status: run.status.as_str(),
             started_at: run.started_at.to_rfc3339(),
             finished_at: run.finished_at.map(trace_model::Timestamp::to_rfc3339),
+            redrives: run.redrives,
             trace_id: run.trace_id.to_string(),
             root_span_id: run.root_span_id.to_string(),
             error: run.error.clone(),

@@ -1,9 +1,13 @@
 //! The JSON that callers see. A change here is a change of the contract.
 
+mod approval;
+mod control;
 mod execution;
 mod span;
 mod workflow;
 
+pub(crate) use approval::{ApprovalList, Decided, Decision, WaitingTask};
+pub(crate) use control::{RedrivenExecution, StopExecution, StoppedExecution};
 pub(crate) use execution::{Execution, ExecutionPage, PageInfo};
 pub(crate) use span::{Omitted, SpanDetail, SpanSummary, TracePage, View};
 pub(crate) use workflow::{

@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use trace_model::{
-    AttributeValue, Attributes, Content, ContentBody, ContentLocation, OtelKind, Run, Span, Status,
-    Timestamp, conventions,
+    AttributeValue, Attributes, Content, ContentBody, ContentLocation, OtelKind, Run, Span,
+    SpanKind, Status, Timestamp, conventions,
 };
 use utoipa::ToSchema;
 
@@ -58,6 +58,9 @@ pub(crate) struct SpanSummary {
     /// By field. Structure only: the bodies are read span by span.
     content: BTreeMap<String, ContentSummary>,
     flags: Vec<String>,
+    /// Of a task that is answered with its token: whether it waits, and what a person decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback: Option<Callback>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     attributes: Option<Map<String, Value>>,
@@ -72,6 +75,19 @@ pub(crate) struct SpanStatus {
     /// `unset`, `ok` or `error`.
     code: &'static str,
     message: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Callback {
+    /// No answer has come, and the task has not ended otherwise.
+    waiting: bool,
+    /// Null unless it was answered as an approval is.
+    approved: Option<bool>,
+    by: Option<String>,
+    /// RFC 3339.
+    at: Option<String>,
+    /// From the hand-over to the answer.
+    waited_us: Option<u64>,
 }
 
 /// As the provider counted; null is unknown.
@@ -206,6 +222,7 @@ impl SpanSummary {
                 .map(|(field, content)| (field.clone(), ContentSummary::from(content)))
                 .collect(),
             flags: flags(span),
+            callback: Callback::of(span),
             attributes: full.then(|| json_attributes(&span.attributes)),
             events: full.then(|| events(span)),
             links: full.then(|| links(span)),
@@ -292,6 +309,28 @@ fn time_to_first_token(span: &Span) -> Option<Duration> {
     match span.attributes.get(conventions::TIME_TO_FIRST_CHUNK)? {
         AttributeValue::Double(seconds) => Duration::try_from_secs_f64(*seconds).ok(),
         _ => None,
+    }
+}
+
+impl Callback {
+    fn of(span: &Span) -> Option<Self> {
+        let resource = span.text(conventions::WORKFLOW_RESOURCE)?;
+        let waits = span.kind == SpanKind::Attempt && resource.ends_with(".waitForTaskToken");
+        let approved = match span.attributes.get(conventions::APPROVAL_APPROVED) {
+            Some(AttributeValue::Bool(approved)) => Some(*approved),
+            _ => None,
+        };
+        let text = |name| span.text(name).map(str::to_owned);
+        let waited_ms = span.int(conventions::WORKFLOW_WAIT_MS);
+        waits.then(|| Self {
+            waiting: span.end.is_none(),
+            approved,
+            by: text(conventions::APPROVAL_BY),
+            at: text(conventions::APPROVAL_AT),
+            waited_us: waited_ms
+                .and_then(|millis| u64::try_from(millis).ok())
+                .map(|millis| millis.saturating_mul(1_000)),
+        })
     }
 }
 

@@ -24,7 +24,10 @@ struct Route {
     method: &'static str,
     template: &'static str,
     path: &'static str,
+    body: &'static str,
     scope: Option<Scope>,
+    /// What a token with that scope gets.
+    granted: u16,
     other_tenant: OtherTenant,
 }
 
@@ -34,58 +37,113 @@ const ROUTES: &[Route] = &[
         method: "get",
         template: "/executions",
         path: "/executions",
+        body: "",
         scope: Some(Scope::TracesRead),
+        granted: 200,
         other_tenant: OtherTenant::OwnList,
     },
     Route {
         method: "get",
         template: "/executions/{id}",
         path: "/executions/triage%3Arun-1",
+        body: "",
         scope: Some(Scope::TracesRead),
+        granted: 200,
         other_tenant: OtherTenant::NeverExisted("/executions/triage%3Anever"),
     },
     Route {
         method: "get",
         template: "/executions/{id}/trace",
         path: "/executions/triage%3Arun-1/trace",
+        body: "",
         scope: Some(Scope::TracesRead),
+        granted: 200,
         other_tenant: OtherTenant::NeverExisted("/executions/triage%3Anever/trace"),
     },
     Route {
         method: "get",
         template: "/executions/{id}/trace/spans/{span_id}",
         path: "/executions/triage%3Arun-1/trace/spans/0000000000000002",
+        body: "",
         scope: Some(Scope::TracesRead),
+        granted: 200,
         other_tenant: OtherTenant::NeverExisted(
             "/executions/triage%3Anever/trace/spans/0000000000000002",
+        ),
+    },
+    Route {
+        method: "post",
+        template: "/executions/{id}/stop",
+        path: "/executions/ask%3Ato-stop/stop",
+        body: "",
+        scope: Some(Scope::WorkflowsRun),
+        granted: 200,
+        other_tenant: OtherTenant::NeverExisted("/executions/ask%3Anever/stop"),
+    },
+    Route {
+        method: "post",
+        template: "/executions/{id}/redrive",
+        path: "/executions/ask%3Arunning/redrive",
+        body: "",
+        scope: Some(Scope::WorkflowsRun),
+        // It runs: there is nothing to take up again.
+        granted: 409,
+        other_tenant: OtherTenant::NeverExisted("/executions/ask%3Anever/redrive"),
+    },
+    Route {
+        method: "get",
+        template: "/executions/{id}/approvals",
+        path: "/executions/ask%3Arunning/approvals",
+        body: "",
+        scope: Some(Scope::TracesRead),
+        granted: 200,
+        other_tenant: OtherTenant::NeverExisted("/executions/ask%3Anever/approvals"),
+    },
+    Route {
+        method: "post",
+        template: "/executions/{id}/approvals/{span_id}",
+        path: "/executions/ask%3Arunning/approvals/aa00000000000001",
+        body: r#"{"approved":true}"#,
+        scope: Some(Scope::WorkflowsRun),
+        granted: 200,
+        other_tenant: OtherTenant::NeverExisted(
+            "/executions/ask%3Anever/approvals/aa00000000000001",
         ),
     },
     Route {
         method: "get",
         template: "/workflows",
         path: "/workflows",
+        body: "",
         scope: Some(Scope::WorkflowsRead),
+        granted: 200,
         other_tenant: OtherTenant::Shared,
     },
     Route {
         method: "get",
         template: "/workflows/{name}",
         path: "/workflows/triage",
+        body: "",
         scope: Some(Scope::WorkflowsRead),
+        granted: 200,
         other_tenant: OtherTenant::Shared,
     },
     Route {
         method: "post",
         template: "/workflows/{name}/executions",
         path: "/workflows/triage/executions",
+        body: "",
         scope: Some(Scope::WorkflowsRun),
+        granted: 201,
         other_tenant: OtherTenant::Shared,
     },
     Route {
         method: "get",
         template: "/me",
         path: "/me",
+        body: "",
         scope: None,
+        granted: 200,
         other_tenant: OtherTenant::OwnList,
     },
 ];
@@ -94,6 +152,9 @@ async fn cloud() -> Cloud {
     let cloud = Cloud::start().await;
     cloud.create_machine("triage").await;
     cloud.seed("acme", "triage:run-1").await;
+    cloud.create_asking_machine(&[]).await;
+    cloud.ask("acme", "to-stop").await;
+    cloud.ask("acme", "running").await;
     cloud
 }
 
@@ -105,7 +166,10 @@ fn request(route: &Route, path: &str, token: Option<&str>) -> Request<Body> {
     if let Some(token) = token {
         request = request.header("authorization", token);
     }
-    request.body(Body::empty()).unwrap()
+    if !route.body.is_empty() {
+        request = request.header("content-type", "application/json");
+    }
+    request.body(Body::from(route.body)).unwrap()
 }
 
 #[test]
@@ -157,12 +221,7 @@ async fn no_route_answers_without_its_scope() {
 
         let token = cloud.token("acme", [needed]);
         let answer = cloud.send(request(route, route.path, Some(&token))).await;
-        assert!(
-            answer.status.is_success(),
-            "{}: {}",
-            route.template,
-            answer.status
-        );
+        assert_eq!(answer.status, route.granted, "{}", route.template);
     }
 }
 

@@ -1,7 +1,9 @@
 //! The router without a socket, over the real stores, engine and tokens of the local cloud.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod approvals;
 mod authorization;
+mod control;
 mod document;
 mod executions;
 mod requests;

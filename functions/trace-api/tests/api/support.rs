@@ -89,7 +89,7 @@ impl Cloud {
             data: folder.path().join("engine"),
             place: Place::default(),
             clock: clock.clone(),
-            functions: FunctionInvoker::new(),
+            functions: FunctionInvoker::new().with_function("ask", async |_| Ok(json!({}))),
         })
         .await
         .unwrap();
@@ -200,6 +200,72 @@ impl Cloud {
             .send()
             .await
             .unwrap();
+    }
+
+    /// Waits for an answer in the state Approve, under the span id `aa00000000000001`.
+    pub(crate) async fn create_asking_machine(&self, fields: &[(&str, Value)]) {
+        let mut approve = json!({
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            "Arguments": {"FunctionName": "ask", "Payload": {
+                "node": "approval",
+                "parameters": {"question": "Refund jane.doe@example.com?"},
+                "task_token": "{% $states.context.Task.Token %}",
+                "headers": {"traceparent": "{% '00-' & $hash($states.context.Execution.Id, 'MD5') & '-aa00000000000001-01' %}"},
+            }},
+            "End": true,
+        });
+        for (name, value) in fields {
+            *approve.pointer_mut(name).unwrap() = value.clone();
+        }
+        let machine = json!({
+            "QueryLanguage": "JSONata", "StartAt": "Approve", "States": {"Approve": approve},
+        });
+        self.clients
+            .sfn()
+            .create_state_machine()
+            .name("ask")
+            .definition(machine.to_string())
+            .role_arn("arn:aws:iam::000000000000:role/local")
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// An execution of the asking machine that waits, and whose run is recorded.
+    pub(crate) async fn ask(&self, tenant_name: &str, name: &str) -> Run {
+        let body = json!({"name": name}).to_string();
+        let started = self
+            .post(tenant_name, "/workflows/ask/executions", body)
+            .await;
+        assert_eq!(started.status, 201);
+        let mut opened = run(tenant_name, &format!("ask:{name}"), self.clock.now());
+        opened.status = RunStatus::Running;
+        opened.finished_at = None;
+        opened.error = None;
+        self.store.open_run(&opened).await.unwrap();
+        self.reached(&opened, "TaskSubmitted").await;
+        opened
+    }
+
+    /// Waits until the execution's history has such an event.
+    pub(crate) async fn reached(&self, run: &Run, event_type: &str) {
+        for _ in 0..1_000 {
+            let history = self
+                .clients
+                .sfn()
+                .get_execution_history()
+                .execution_arn(run.execution_arn.as_ref().unwrap().as_str())
+                .send()
+                .await
+                .unwrap();
+            let mut events = history.events.iter();
+            if events.any(|event| event.r#type.as_str() == event_type) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("waited in vain for {event_type}");
     }
 
     /// A finished run with a state, an attempt and a model call.
@@ -313,6 +379,7 @@ pub(crate) fn run(tenant_name: &str, id: &str, started_at: Timestamp) -> Run {
         execution_arn: Some(arn),
         status: RunStatus::Failed,
         started_at,
+        redrives: 0,
         finished_at: Some(started_at.plus(Duration::from_millis(2_500))),
         error: Some("ModelRefused".to_owned()),
         totals: None,

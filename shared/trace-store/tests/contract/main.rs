@@ -64,6 +64,7 @@ contract! {
     run_cases::a_run_opens_and_closes,
     run_cases::events_out_of_order_and_twice_change_nothing,
     run_cases::a_redriven_run_ends_with_its_last_status,
+    run_cases::a_redriven_run_goes_on_and_ends_again,
     run_cases::a_name_used_again_is_another_run,
     run_cases::an_older_summary_never_overwrites_a_newer,
     run_cases::a_summary_may_come_before_its_run,

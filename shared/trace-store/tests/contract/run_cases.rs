@@ -19,6 +19,7 @@ pub(crate) fn run(workflow: &str, number: u64) -> Run {
         workflow: workflow.to_owned(),
         status: RunStatus::Running,
         started_at: at(number * 1000),
+        redrives: 0,
         finished_at: None,
         error: None,
         totals: None,
@@ -113,6 +114,48 @@ pub(crate) async fn a_redriven_run_ends_with_its_last_status(backend: Backend) {
         read(&store, &open).await.unwrap().status,
         RunStatus::Succeeded
     );
+}
+
+pub(crate) async fn a_redriven_run_goes_on_and_ends_again(backend: Backend) {
+    let store = backend.store().await;
+    let open = run("triage", 1);
+    let redriven = |redrives| {
+        let mut run = open.clone();
+        run.redrives = redrives;
+        run
+    };
+    // Ends at one and the same time as it is redriven: counts decide, not clocks.
+    let failed = ended(open.clone(), RunStatus::Failed, 1500);
+    let failed_again = ended(redriven(1), RunStatus::Failed, 1500);
+    let succeeded = ended(redriven(2), RunStatus::Succeeded, 9500);
+    assert_eq!(store.open_run(&open).await.unwrap(), RunWrite::Written);
+    assert_eq!(store.close_run(&failed).await.unwrap(), RunWrite::Written);
+    let mut known = vec![failed];
+    for (count, end) in [(1, failed_again), (2, succeeded)] {
+        let again = redriven(count);
+        assert_eq!(store.reopen_run(&again).await.unwrap(), RunWrite::Written);
+        let stored_run = read(&store, &open).await.unwrap();
+        assert_eq!(
+            (stored_run.status, stored_run.finished_at, stored_run.error),
+            (RunStatus::Running, None, None)
+        );
+        for late in &known {
+            assert_eq!(store.close_run(late).await.unwrap(), RunWrite::Unchanged);
+        }
+        assert_eq!(store.reopen_run(&again).await.unwrap(), RunWrite::Unchanged);
+        assert_eq!(store.close_run(&end).await.unwrap(), RunWrite::Written);
+        assert_eq!(store.close_run(&end).await.unwrap(), RunWrite::Unchanged);
+        assert_eq!(store.reopen_run(&again).await.unwrap(), RunWrite::Unchanged);
+        known.push(end);
+    }
+    let end = known.pop().unwrap();
+    let last = read(&store, &open).await.unwrap();
+    assert_eq!(last, stored(&backend, end, last.revision));
+    assert_eq!(last.error, None);
+    assert!(matches!(
+        store.reopen_run(&open).await,
+        Err(StoreError::WrongStatus { .. })
+    ));
 }
 
 pub(crate) async fn a_name_used_again_is_another_run(backend: Backend) {
