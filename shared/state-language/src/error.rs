@@ -55,6 +55,8 @@ pub const MAX_DELAY_SECONDS: u32 = 31_622_400;
 pub struct StateError {
     pub error: String,
     pub cause: String,
+    /// The field that is to blame, such as `Output/order`, where one is.
+    pub field: Option<String>,
 }
 
 impl StateError {
@@ -62,6 +64,16 @@ impl StateError {
         Self {
             error: error.into(),
             cause: cause.into(),
+            field: None,
+        }
+    }
+
+    /// With the field that is to blame.
+    #[must_use]
+    pub fn in_field(self, field: &str) -> Self {
+        Self {
+            field: Some(field.to_owned()),
+            ..self
         }
     }
 

@@ -2,6 +2,7 @@
 //! the environment are fixed, and the fields' types are held to.
 
 use std::cell::RefCell;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, FixedOffset};
 use indexmap::IndexMap;
@@ -14,6 +15,9 @@ use crate::inspection::{PlainPath, PlainStep, Read};
 use crate::json::{self, NotJson};
 use crate::step_functions::{self, Functions};
 use crate::{Assign, Environment, Expression, Scope, Template, ValueOrExpression};
+
+/// AWS: the longest a state may take or wait.
+pub const MAX_SECONDS: u64 = 99_999_999;
 
 /// An expression that takes longer is stopped.
 const TIMEOUT_MILLISECONDS: u64 = 2_000;
@@ -119,9 +123,7 @@ impl<'a> Evaluation<'a> {
                 field,
                 expression,
                 match problem {
-                    NotJson::Function => {
-                        "returned a function, or a value that holds one; call it, or leave it out."
-                    }
+                    NotJson::Function => "returned an unsupported result type.",
                     NotJson::TooDeep => "returned a value that is nested too deeply to be JSON.",
                     NotJson::NotFinite => {
                         "returned a number that is not finite, which JSON does not have."
@@ -140,7 +142,21 @@ impl<'a> Evaluation<'a> {
         self.typed(field, value, "boolean", Value::as_bool)
     }
 
-    /// A count or a number of seconds: an integer, 0 or more.
+    /// `Seconds`, `TimeoutSeconds` or `HeartbeatSeconds`: from `at_least` to [`MAX_SECONDS`].
+    pub fn seconds(
+        &self,
+        field: &str,
+        value: &ValueOrExpression<u64>,
+        at_least: u64,
+    ) -> Result<u64, StateError> {
+        let bounds: RangeInclusive<u64> = at_least..=MAX_SECONDS;
+        let expected = format!("integer from {at_least} to {MAX_SECONDS}");
+        self.typed(field, value, &expected, |value| {
+            value.as_u64().filter(|seconds| bounds.contains(seconds))
+        })
+    }
+
+    /// A count: an integer, 0 or more.
     pub fn integer(&self, field: &str, value: &ValueOrExpression<u64>) -> Result<u64, StateError> {
         self.typed(field, value, "non-negative integer", Value::as_u64)
     }
@@ -169,15 +185,25 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    /// `Timestamp` of a Wait: RFC 3339.
+    /// `Timestamp` of a Wait, as [`timestamp`] reads it.
     pub fn timestamp(
         &self,
         field: &str,
         value: &ValueOrExpression<DateTime<FixedOffset>>,
     ) -> Result<DateTime<FixedOffset>, StateError> {
-        self.typed(field, value, "RFC 3339 timestamp", |value| {
-            DateTime::parse_from_rfc3339(value.as_str()?).ok()
-        })
+        let expression = match value {
+            ValueOrExpression::Value(timestamp) => return Ok(*timestamp),
+            ValueOrExpression::Expression(expression) => expression,
+        };
+        match self.expression(field, expression)? {
+            Value::String(text) => timestamp(&text).ok_or_else(|| {
+                let cause = format!(
+                    "The {field} field cannot be parsed as an ISO-8601 extended offset date-time format string: {text}"
+                );
+                StateError::at(self.visit, name::QUERY_EVALUATION_ERROR, &cause).in_field(field)
+            }),
+            other => Err(self.unexpected(field, expression, "string", &other)),
+        }
     }
 
     /// `Items` of a Map, or the state's input where the state has none.
@@ -191,16 +217,19 @@ impl<'a> Evaluation<'a> {
             (other, Some(Template::Expression(expression))) => {
                 Err(self.unexpected("Items", expression, "array", &other))
             }
-            (other, _) => Err(StateError::at(
-                self.visit,
-                name::QUERY_EVALUATION_ERROR,
-                &format!(
-                    "A Map state iterates over an array, and its {} is a value of type '{}': {}. Set Items to an array.",
-                    if items.is_some() { "Items" } else { "input" },
-                    type_name(&other),
-                    quoted(&other)
-                ),
-            )),
+            (other, _) => {
+                let what = if items.is_some() {
+                    "Items"
+                } else {
+                    "Map state input"
+                };
+                let cause = format!("{what} must be an array but was: {}", quoted(&other));
+                Err(StateError::at(
+                    self.visit,
+                    name::QUERY_EVALUATION_ERROR,
+                    &cause,
+                ))
+            }
         }
     }
 
@@ -365,8 +394,17 @@ impl<'a> Evaluation<'a> {
         let source = expression.source();
         let what =
             format!("The JSONata expression '{source}' specified for the field '{field}' {what}");
-        StateError::at(self.visit, name::QUERY_EVALUATION_ERROR, &what)
+        StateError::at(self.visit, name::QUERY_EVALUATION_ERROR, &what).in_field(field)
     }
+}
+
+/// RFC 3339 with an upper-case T, and an upper-case Z where there is no offset.
+pub fn timestamp(text: &str) -> Option<DateTime<FixedOffset>> {
+    // Where RFC 3339 leaves both open, the States Language does not.
+    if text.contains(['t', 'z', ' ']) {
+        return None;
+    }
+    DateTime::parse_from_rfc3339(text).ok()
 }
 
 /// What walking down objects comes to.

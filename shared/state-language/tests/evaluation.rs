@@ -161,9 +161,9 @@ fn undefined_functions_and_failures_are_errors_that_say_where() {
     check_fails("$states.input.customer[1].name", "returned nothing");
     check_fails("$states.input.customer.name.deeper", "returned nothing");
     check_fails("$unknown", "returned nothing");
-    check_fails("function($x) { $x }", "function");
-    check_fails("$sum", "function");
-    check_fails("{'f': function($x) { $x }}", "function");
+    check_fails("function($x) { $x }", "unsupported result type");
+    check_fails("$sum", "unsupported result type");
+    check_fails("{'f': function($x) { $x }}", "unsupported result type");
     check_fails(
         "$states.input.customer + 1",
         "threw an error during evaluation. T2001",
@@ -344,15 +344,15 @@ fn expression<T>(source: &str) -> ValueOrExpression<T> {
 fn fields_hold_to_their_types() {
     with_evaluation(|evaluation| {
         assert_eq!(
-            evaluation.integer("Seconds", &ValueOrExpression::Value(4)),
+            evaluation.integer("MaxConcurrency", &ValueOrExpression::Value(4)),
             Ok(4)
         );
         assert_eq!(
-            evaluation.integer("Seconds", &expression("$states.input.count")),
+            evaluation.integer("MaxConcurrency", &expression("$states.input.count")),
             Ok(3)
         );
         assert_eq!(
-            evaluation.integer("Seconds", &expression("$states.input.whole")),
+            evaluation.integer("MaxConcurrency", &expression("$states.input.whole")),
             Ok(1)
         );
         assert_eq!(
@@ -389,7 +389,7 @@ fn a_wrong_type_says_what_was_expected_and_what_came() {
     with_evaluation(|evaluation| {
         let integer = |source| {
             evaluation
-                .integer("Seconds", &expression(source))
+                .integer("MaxConcurrency", &expression(source))
                 .map(|value| value.to_string())
         };
         check_type(
@@ -398,6 +398,14 @@ fn a_wrong_type_says_what_was_expected_and_what_came() {
         );
         check_type(integer("-1"), "but was 'number' for value: -1");
         check_type(integer("1.5"), "for value: 1.5");
+        for source in ["0", "100000000", "1.5"] {
+            let source = expression(source);
+            let seconds = evaluation.seconds("TimeoutSeconds", &source, 1);
+            check_type(
+                seconds.map(|value| value.to_string()),
+                "Expected 'integer from 1 to 99999999', but was 'number'",
+            );
+        }
         let boolean = |source| {
             evaluation
                 .boolean("Choices/0/Condition", &expression(source))
@@ -412,19 +420,29 @@ fn a_wrong_type_says_what_was_expected_and_what_came() {
             evaluation.string("Error", &expression("null")),
             "but was 'null'",
         );
-        let timestamp = |source| {
+        let timestamp = |source: &str| {
             evaluation
                 .timestamp("Timestamp", &expression(source))
                 .map(|value| value.to_string())
         };
-        check_type(timestamp("'tomorrow'"), "Expected 'RFC 3339 timestamp'");
+        for text in [
+            "tomorrow",
+            "2030-02-01t00:00:00Z",
+            "2030-02-01T00:00:00z",
+            "2030-02-01 00:00:00Z",
+        ] {
+            check_type(
+                timestamp(&format!("'{text}'")),
+                &format!("date-time format string: {text}"),
+            );
+        }
         check_type(timestamp("$millis()"), "but was 'number'");
         let items = |template: Option<&Template>| {
             evaluation.items(template).map(|value| format!("{value:?}"))
         };
         let object = Template::Expression(Expression::parse("$states.input.customer").unwrap());
         check_type(items(Some(&object)), "Expected 'array', but was 'object'");
-        check_type(items(None), "Set Items to an array");
+        check_type(items(None), "Map state input must be an array but was: {");
         check_type(
             evaluation
                 .percentage("P", &expression("101"))

@@ -209,8 +209,11 @@ fn rfc3339(time: trace_model::Timestamp) -> String {
 }
 
 fn evaluation_failure(failed: StateError) -> Failure {
-    let StateError { error, cause, .. } = failed;
-    let location = field_in(&cause).map(str::to_owned);
+    let StateError {
+        error,
+        cause,
+        field: location,
+    } = failed;
     let told = if error == error::name::QUERY_EVALUATION_ERROR {
         Told::NotYet { location }
     } else {
@@ -224,10 +227,4 @@ fn evaluation_failure(failed: StateError) -> Failure {
         matched_as: None,
         told,
     }
-}
-
-/// The field an evaluation's error names.
-fn field_in(cause: &str) -> Option<&str> {
-    let (_, rest) = cause.rsplit_once("specified for the field '")?;
-    rest.split_once('\'').map(|(field, _)| field)
 }

@@ -1,8 +1,8 @@
 //! The state types; Map has a file of its own.
 
-use chrono::DateTime;
 use serde_json::Value;
 
+use crate::evaluation::timestamp;
 use crate::fields;
 use crate::layout::{item, member};
 use crate::spelling::nearest;
@@ -14,9 +14,7 @@ use crate::{
 
 use super::expressions::Moment;
 use super::reader::{Holder, Object, Reader};
-
-/// AWS: the longest a state may take or wait.
-pub(super) const MAX_SECONDS: u64 = 99_999_999;
+pub(super) use crate::evaluation::MAX_SECONDS;
 
 impl Reader {
     pub(super) fn state(&mut self, object: &Object<'_>) -> Option<State> {
@@ -178,7 +176,7 @@ impl Reader {
             object,
             "Timestamp",
             "an RFC 3339 timestamp, such as \"2030-01-31T12:00:00Z\"",
-            |value| DateTime::parse_from_rfc3339(value.as_str()?).ok(),
+            |value| timestamp(value.as_str()?),
         );
         let given = ["Seconds", "Timestamp"]
             .iter()
@@ -271,6 +269,11 @@ impl Reader {
         let next = object.fields.get("Next");
         let end = object.fields.get("End");
         match (next, end) {
+            (Some(_), None | Some(Value::Bool(false))) => {
+                let next = self.text(object, "Next")?;
+                self.note_target(&next, &object.member("Next"));
+                Some(Transition::Next(next))
+            }
             (Some(_), Some(_)) => {
                 self.problem(
                     &object.member("End"),
@@ -278,11 +281,6 @@ impl Reader {
                     "keep one of them",
                 );
                 None
-            }
-            (Some(_), None) => {
-                let next = self.text(object, "Next")?;
-                self.note_target(&next, &object.member("Next"));
-                Some(Transition::Next(next))
             }
             (None, Some(Value::Bool(true))) => {
                 self.note_end();
