@@ -71,6 +71,7 @@ pub(crate) fn function_name(name_or_arn: &str) -> &str {
 pub(crate) fn check_name(name: &str) -> Result<(), AwsError> {
     let allowed = |letter: char| {
         !letter.is_control()
+            && !['\u{FFFE}', '\u{FFFF}', '\u{10FFFF}'].contains(&letter)
             && !letter.is_whitespace()
             && !"<>{}[]?*\"#%\\^|~`$&,;:/".contains(letter)
     };

@@ -45,7 +45,7 @@ impl Interpreter<'_> {
         let seconds = |value: &Option<ValueOrExpression<u64>>, field| match value {
             Some(value) => self
                 .with_evaluation(id, &Given::Nothing, |evaluation| {
-                    evaluation.integer(field, value)
+                    evaluation.seconds(field, value, 1)
                 })
                 .map(Some),
             None => Ok(None),
@@ -236,15 +236,14 @@ impl Interpreter<'_> {
     ) -> Result<(), Failure> {
         let until = self.with_evaluation(id, &Given::Nothing, |evaluation| match &wait.until {
             WaitUntil::Seconds(seconds) => {
-                let seconds = evaluation.integer("Seconds", seconds)?;
+                let seconds = evaluation.seconds("Seconds", seconds, 0)?;
                 Ok(self.after_seconds(seconds))
             }
             WaitUntil::Timestamp(timestamp) => {
                 let timestamp = evaluation.timestamp("Timestamp", timestamp)?;
-                let nanos = timestamp.timestamp_nanos_opt().unwrap_or(i64::MAX);
-                Ok(Timestamp::from_unix_nanos(
-                    u64::try_from(nanos).unwrap_or(0),
-                ))
+                // AWS: what is below a second is cut off.
+                let seconds = u64::try_from(timestamp.timestamp()).unwrap_or(0);
+                Ok(Timestamp::from_unix_millis(seconds.saturating_mul(1_000)))
             }
         })?;
         if until <= self.world.now {
@@ -274,8 +273,7 @@ impl Interpreter<'_> {
                 output: rule
                     .output
                     .as_ref()
-                    .map(|output| (output, Field::Choice(index, "Output")))
-                    .or(own_output),
+                    .map(|output| (output, Field::Choice(index, "Output"))),
                 assign: rule
                     .assign
                     .as_ref()
