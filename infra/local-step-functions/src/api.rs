@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use self::executions::{StartExecution, StopExecution};
+use self::executions::{RedriveExecution, StartExecution, StopExecution};
 use crate::engine::Request;
 use crate::interpreter::{DATA_LIMIT, ErrorAndCause, TaskToken};
 use crate::{AwsError, LocalStepFunctions, Place};
@@ -38,6 +38,10 @@ impl LocalStepFunctions {
             "ListTagsForResource" => self.list_tags_for_resource(read(body)?).await?,
             "StartExecution" => self.start_execution(read(body)?).await?,
             "StopExecution" => self.stop_execution(read(body)?).await?,
+            "RedriveExecution" => {
+                self.request(read::<RedriveExecution>(body)?.checked()?)
+                    .await?
+            }
             "DescribeExecution" => self.describe_execution(read(body)?).await?,
             "DescribeStateMachineForExecution" => {
                 self.describe_state_machine_for_execution(read(body)?)

@@ -56,6 +56,7 @@ pub struct LocalStepFunctions {
     growth: broadcast::Sender<Growth>,
     pub(crate) reader: Reader,
     pub(crate) place: Arc<Place>,
+    pub(crate) clock: Clock,
     engine: Arc<tokio::sync::Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -95,6 +96,7 @@ impl LocalStepFunctions {
             .await
             .map_err(Error::Thread)?;
         let (core, reader) = opened?;
+        let described_by = clock.clone();
         let (inputs, received) = mpsc::unbounded_channel();
         let (growth, _) = broadcast::channel(GROWTH_BACKLOG);
         let engine = Engine {
@@ -110,6 +112,7 @@ impl LocalStepFunctions {
             growth,
             reader,
             place,
+            clock: described_by,
             engine: Arc::new(tokio::sync::Mutex::new(Some(tokio::spawn(
                 engine.run(core),
             )))),

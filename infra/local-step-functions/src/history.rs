@@ -110,6 +110,7 @@ event_types! {
     EvaluationFailed => "evaluationFailedEventDetails",
     ExecutionAborted => "executionAbortedEventDetails",
     ExecutionFailed => "executionFailedEventDetails",
+    ExecutionRedriven => "executionRedrivenEventDetails",
     ExecutionStarted => "executionStartedEventDetails",
     ExecutionSucceeded => "executionSucceededEventDetails",
     ExecutionTimedOut => "executionTimedOutEventDetails",

@@ -7,11 +7,13 @@ mod evaluation;
 mod events;
 mod fan_out;
 mod frame;
+mod redrive;
 mod run;
 mod signal;
 mod task;
 mod transition;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -37,6 +39,8 @@ const STEP_LIMIT: usize = 200;
 #[derive(Debug)]
 pub(crate) enum Signal {
     Start,
+    /// Go on from every state that did not succeed.
+    Redrive,
     /// Go on where the last step's limit stopped it, or where a stored run stands.
     Continue,
     /// The call of a task came to its end.
@@ -68,6 +72,7 @@ pub(crate) enum Signal {
 pub(crate) struct Timer {
     pub(crate) due: Timestamp,
     pub(crate) frame: FrameId,
+    /// Of the frame; of the execution's own timeout, the redrive it belongs to.
     pub(crate) generation: u64,
     pub(crate) kind: TimerKind,
 }
@@ -75,10 +80,11 @@ pub(crate) struct Timer {
 impl Timer {
     /// Whether the run, which goes on, still does what the timer was set for.
     pub(crate) fn is_awaited(&self, run: &Run) -> bool {
-        self.kind == TimerKind::ExecutionTimeout
-            || run
-                .frame(self.frame)
-                .is_some_and(|frame| frame.generation == self.generation)
+        if self.kind == TimerKind::ExecutionTimeout {
+            return self.generation == u64::from(run.info.redrive_count);
+        }
+        run.frame(self.frame)
+            .is_some_and(|frame| frame.generation == self.generation)
     }
 }
 
@@ -190,6 +196,7 @@ pub(crate) fn step(run: &mut Run, signal: Signal, share: Share, world: World<'_>
         run,
         world,
         history: History::Open,
+        stopped: BTreeSet::new(),
         step: Step::default(),
     };
     interpreter.take(signal);
@@ -202,6 +209,9 @@ struct Interpreter<'run> {
     machine: Arc<StateMachine>,
     world: World<'run>,
     history: History,
+    /// Frames that this step has stopped. They stay where they stood: if the execution ends, a
+    /// redrive goes on with them; if a state around them goes on, it removes them.
+    stopped: BTreeSet<FrameId>,
     step: Step,
 }
 

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-pub(crate) use self::read::{ExecutionFilter, Order, Page, Reader, StoredRun};
-pub(crate) use self::rows::{Execution, Machine, Revision, RowId};
+pub(crate) use self::read::{ExecutionFilter, Order, Page, Reader, RedriveFilter, StoredRun};
+pub(crate) use self::rows::{Execution, Frames, Machine, Revision, RowId, Standing};
 pub(crate) use self::write::{Write, Writer};
 use crate::Error;
 
-/// What [`SCHEMA`] makes; written into the file as `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+/// What [`SCHEMA`] and [`UPGRADES`] make; written into the file as `user_version`.
+const SCHEMA_VERSION: i64 = 2;
 
 const FILE_NAME: &str = "step-functions.db";
 
@@ -51,7 +51,10 @@ CREATE TABLE executions (
     started INTEGER NOT NULL,
     stopped INTEGER,
     last_event_id INTEGER NOT NULL,
-    next_frame_id INTEGER NOT NULL
+    next_frame_id INTEGER NOT NULL,
+    redrive_count INTEGER NOT NULL DEFAULT 0,
+    redriven INTEGER,
+    keeps_frames INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX executions_by_machine ON executions (machine, id);
 CREATE INDEX executions_running ON executions (id) WHERE status = 'RUNNING';
@@ -70,7 +73,31 @@ CREATE TABLE frames (
     contents TEXT NOT NULL,
     PRIMARY KEY (execution, id)
 ) WITHOUT ROWID;
+CREATE TABLE redrives (
+    execution INTEGER NOT NULL REFERENCES executions (id),
+    number INTEGER NOT NULL,
+    token TEXT,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (execution, number)
+) WITHOUT ROWID;
 ";
+
+/// From version 1 on, each from one version to the next.
+///
+/// 2: what an execution that ended badly stood at is kept for a redrive. Version 1 did not keep it.
+const UPGRADES: [&str; 1] = ["
+ALTER TABLE executions ADD COLUMN redrive_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE executions ADD COLUMN redriven INTEGER;
+ALTER TABLE executions ADD COLUMN keeps_frames INTEGER NOT NULL DEFAULT 1;
+UPDATE executions SET keeps_frames = 0 WHERE status <> 'RUNNING';
+CREATE TABLE redrives (
+    execution INTEGER NOT NULL REFERENCES executions (id),
+    number INTEGER NOT NULL,
+    token TEXT,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (execution, number)
+) WITHOUT ROWID;
+"];
 
 /// Opens the database of a data folder, which is made when it is not there.
 pub(crate) fn open(folder: &Path) -> Result<(Writer, Reader), Error> {
@@ -114,6 +141,18 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
                 transaction.commit()
             };
             create().map_err(Error::storage("create the tables"))
+        }
+        older @ 1..SCHEMA_VERSION => {
+            let done = usize::try_from(older - 1).unwrap_or_default();
+            let mut upgrade = || {
+                let transaction = connection.transaction()?;
+                for step in UPGRADES.iter().skip(done) {
+                    transaction.execute_batch(step)?;
+                }
+                transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+                transaction.commit()
+            };
+            upgrade().map_err(Error::storage("upgrade the tables"))
         }
         _ => Err(Error::NewerSchema {
             path: path.to_owned(),

@@ -10,8 +10,11 @@ use crate::description::{described, listed};
 use crate::engine::Request;
 use crate::history::epoch_seconds;
 use crate::interpreter::{DATA_LIMIT, ErrorAndCause};
-use crate::store::{Execution, ExecutionFilter, Page};
+use crate::store::{Execution, ExecutionFilter, Page, RedriveFilter};
 use crate::{AwsError, LocalStepFunctions, Place};
+
+/// Characters a client token may have: the API reference's number.
+const CLIENT_TOKEN_LIMIT: usize = 64;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +46,14 @@ pub(super) struct ListExecutions {
     max_results: Option<usize>,
     next_token: Option<String>,
     map_run_arn: Option<String>,
+    redrive_filter: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RedriveExecution {
+    execution_arn: String,
+    client_token: Option<String>,
 }
 
 impl StartExecution {
@@ -91,6 +102,22 @@ impl StopExecution {
     }
 }
 
+impl RedriveExecution {
+    pub(super) fn checked(self) -> Result<Request, AwsError> {
+        check_execution_arn(&self.execution_arn)?;
+        let token_length = self.client_token.as_ref().map(String::len);
+        if token_length.is_some_and(|length| !(1..=CLIENT_TOKEN_LIMIT).contains(&length)) {
+            return Err(AwsError::validation(format!(
+                "clientToken: it must have 1 to {CLIENT_TOKEN_LIMIT} characters"
+            )));
+        }
+        Ok(Request::RedriveExecution {
+            arn: self.execution_arn,
+            token: self.client_token,
+        })
+    }
+}
+
 impl LocalStepFunctions {
     pub(super) async fn start_execution(&self, request: StartExecution) -> Result<Value, AwsError> {
         self.request(request.checked(&self.place)?).await
@@ -105,7 +132,7 @@ impl LocalStepFunctions {
         request: ExecutionArn,
     ) -> Result<Value, AwsError> {
         let execution = self.execution(request.execution_arn).await?;
-        Ok(described(&execution, &self.place))
+        Ok(described(&execution, &self.place, self.clock.now()))
     }
 
     pub(super) async fn describe_state_machine_for_execution(
@@ -140,9 +167,20 @@ impl LocalStepFunctions {
             Some(token) => Some(token.parse().map_err(|_| invalid_token(token))?),
             None => None,
         };
+        let redrive = match request.redrive_filter.as_deref() {
+            None => None,
+            Some("REDRIVEN") => Some(RedriveFilter::Redriven),
+            Some("NOT_REDRIVEN") => Some(RedriveFilter::NotRedriven),
+            Some(other) => {
+                return Err(AwsError::validation(format!(
+                    "Value '{other}' at 'redriveFilter' failed to satisfy constraint: Member must satisfy enum value set: [REDRIVEN, NOT_REDRIVEN]"
+                )));
+            }
+        };
         let filter = ExecutionFilter {
             machine: machine.clone(),
             status: request.status_filter,
+            redrive,
         };
         let page = Page {
             limit: limit + 1,

@@ -3,6 +3,7 @@
 
 mod machines;
 mod nested;
+mod redrives;
 mod runs;
 
 use std::cmp::Reverse;
@@ -50,6 +51,8 @@ pub(super) struct Core {
     /// Signals for the next batch: runs that stopped at a step's limit, runs that another run
     /// started, and after a start the calls that were under way.
     pending: VecDeque<(RowId, Signal)>,
+    /// Requests that need what the present batch is only about to write.
+    held: Vec<Input>,
     last_execution: RowId,
     last_revision: RowId,
 }
@@ -75,6 +78,8 @@ struct Batch {
     follow_ups: VecDeque<FollowUp>,
     /// Executions that ended in this batch, which the disk does not know yet.
     ended: HashMap<Arc<str>, Execution>,
+    /// Client tokens of the redrives of this batch, with the execution.
+    redriven: Vec<(RowId, String)>,
     steps: usize,
 }
 
@@ -98,7 +103,7 @@ impl Core {
 
     /// Whether there is work that needs no waiting.
     pub(super) fn has_ready(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending.is_empty() || !self.held.is_empty()
     }
 
     pub(super) fn process(&mut self, inputs: Vec<Input>) -> Result<Effects, Error> {
@@ -121,8 +126,12 @@ impl Core {
                 self.signal(run, signal, &mut batch);
             }
         }
-        for input in inputs {
+        let held = std::mem::take(&mut self.held);
+        for input in held.into_iter().chain(inputs) {
             match input {
+                Input::Request(request, reply) if self.must_wait(&request, &batch) => {
+                    self.held.push(Input::Request(request, reply));
+                }
                 Input::Request(request, reply) => {
                     let answer = self.answer(*request, &mut batch);
                     batch.effects.replies.push((reply, answer));
@@ -214,6 +223,7 @@ impl Core {
                 };
                 self.start_execution(start, FirstStep::Now, batch)
             }
+            Request::RedriveExecution { arn, token } => self.redrive_execution(&arn, token, batch),
             Request::StopExecution { arn, reason } => self.stop_execution(&arn, reason, batch),
             Request::EndTask { token, result } => {
                 self.task_signal(Signal::TokenEnded { token, result }, batch)

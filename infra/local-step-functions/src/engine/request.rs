@@ -45,6 +45,11 @@ pub(crate) enum Request {
         arn: String,
         reason: ErrorAndCause,
     },
+    RedriveExecution {
+        arn: String,
+        /// Of the caller, for whom the same token is the same redrive.
+        token: Option<String>,
+    },
     EndTask {
         token: TaskToken,
         result: Result<Value, ErrorAndCause>,

@@ -172,10 +172,13 @@ impl Interpreter<'_> {
                 "Name": info.name,
                 "RoleArn": info.role_arn,
                 "StartTime": rfc3339(info.started_at),
-                "RedriveCount": 0,
+                "RedriveCount": info.redrive_count,
             },
             "StateMachine": {"Id": info.machine_arn, "Name": info.machine_name},
         });
+        if let Some(redriven_at) = info.redriven_at {
+            context["Execution"]["RedriveTime"] = json!(rfc3339(redriven_at));
+        }
         if let Some(state) = self.run.in_state(id) {
             context["State"] = json!({
                 "Name": state.name,

@@ -96,15 +96,25 @@ impl Interpreter<'_> {
             self.join(id, children, started_event_id);
             return Ok(());
         }
-        let starting = max_concurrency.min(length);
-        for _ in 0..starting {
-            self.announce_iteration(id, started_event_id);
-        }
-        for index in 0..starting {
-            let begun = self.begin_iteration(id, map, children.id(index));
-            if let Err(failure) = begun {
+        self.begin_iterations(id, map, max_concurrency, started_event_id)
+    }
+
+    /// Announces as many iterations as may run side by side, then begins them.
+    pub(super) fn begin_iterations(
+        &mut self,
+        id: FrameId,
+        map: &MapState,
+        max_concurrency: usize,
+        because_of: i64,
+    ) -> Result<(), Failure> {
+        let announced: Vec<FrameId> =
+            std::iter::from_fn(|| self.announce_iteration(id, because_of))
+                .take(max_concurrency)
+                .collect();
+        for child in announced {
+            if let Err(failure) = self.begin_iteration(id, map, child) {
                 // Those before it have begun, and the state is about to fail under them.
-                self.stop_children(id, started_event_id);
+                self.stop_children(id, because_of);
                 return Err(failure);
             }
         }
@@ -114,19 +124,31 @@ impl Interpreter<'_> {
     /// Writes `MapIterationStarted` for the next item, which its first state then links to.
     fn announce_iteration(&mut self, id: FrameId, previous: i64) -> Option<FrameId> {
         let name = self.run.in_state(id)?.name.clone();
-        let Doing::Map(children, progress) = self.run.fan_out_mut(id)? else {
-            return None;
-        };
-        if progress.next >= children.count {
-            return None;
+        let (child, index) = self.take_next(id)?;
+        if self.run.frame(child)?.failed_in.is_some() {
+            // It was announced when it began, before the redrive.
+            return Some(child);
         }
-        let index = progress.next;
-        progress.next += 1;
-        let child = children.id(index);
         let details = events::iteration(&name, index);
         let event = self.append_after(previous, EventType::MapIterationStarted, details);
         self.run.frame_mut(child)?.last_event_id = event;
         Some(child)
+    }
+
+    /// The first iteration whose turn has not come; now it has.
+    fn take_next(&mut self, id: FrameId) -> Option<(FrameId, usize)> {
+        let Doing::Map(children, progress) = self.run.in_state(id)?.doing else {
+            return None;
+        };
+        let is_waiting = |index: &usize| {
+            let frame = self.run.frame(children.id(*index));
+            frame.is_some_and(|frame| frame.activity == Activity::Pending)
+        };
+        let found = (progress.next..children.count).find(is_waiting);
+        if let Some(Doing::Map(_, progress)) = self.run.fan_out_mut(id) {
+            progress.next = found.map_or(children.count, |index| index + 1);
+        }
+        found.map(|index| (children.id(index), index))
     }
 
     fn begin_iteration(
@@ -135,6 +157,14 @@ impl Interpreter<'_> {
         map: &MapState,
         child: FrameId,
     ) -> Result<(), Failure> {
+        if let Some(failed_in) = self
+            .run
+            .frame_mut(child)
+            .and_then(|frame| frame.failed_in.take())
+        {
+            self.resume_iteration(child, *failed_in);
+            return Ok(());
+        }
         let input = match &map.item_selector {
             Some(selector) => self.evaluate_at(id, child, &Given::Nothing, |evaluation| {
                 evaluation.template("ItemSelector", selector)
@@ -239,21 +269,17 @@ impl Interpreter<'_> {
     }
 
     /// All children are over: their outputs are the state's result.
-    fn join(&mut self, id: FrameId, children: Children, last_event_id: i64) {
+    pub(super) fn join(&mut self, id: FrameId, children: Children, last_event_id: i64) {
         let machine = std::sync::Arc::clone(&self.machine);
         let Some(state) = state_of(&machine, self.run, id) else {
             return;
         };
-        let mut outputs = Vec::with_capacity(children.count);
-        for child in children.ids() {
-            if let Some(frame) = self.run.frame_mut(child)
-                && let Activity::Finished(output) | Activity::Tolerated(output) =
-                    &mut frame.activity
-            {
-                outputs.push(output.take());
-            }
-            self.run.remove_frame(child);
-        }
+        let ended = children.ids().filter_map(|child| self.run.frame(child));
+        let outputs = ended.filter_map(|frame| match &frame.activity {
+            Activity::Finished(output) | Activity::Tolerated(output) => Some(output.clone()),
+            Activity::Pending | Activity::InState(_) => None,
+        });
+        let result = Value::Array(outputs.collect());
         // `…StateExited` links to the last child's last event, not to `…StateSucceeded`.
         if let Some(frame) = self.run.frame_mut(id) {
             frame.last_event_id = last_event_id;
@@ -263,8 +289,6 @@ impl Interpreter<'_> {
             _ => EventType::ParallelStateSucceeded,
         };
         self.append_after(last_event_id, succeeded, Value::Null);
-        self.run.begin(id, Doing::Ready);
-        let result = Value::Array(outputs);
         let done = self
             .check_size(id, "result", &result.to_string())
             .and_then(|()| self.leave_by_state(id, state, Given::Result(result)));
@@ -278,7 +302,7 @@ impl Interpreter<'_> {
         let Some(in_state) = self.run.in_state(id) else {
             return;
         };
-        let (Doing::Parallel(children) | Doing::Map(children, _)) = in_state.doing else {
+        let Some(children) = in_state.doing.children() else {
             return;
         };
         let name = in_state.name.clone();
@@ -294,6 +318,9 @@ impl Interpreter<'_> {
         let Some(frame) = self.run.frame(id) else {
             return;
         };
+        if !self.stopped.insert(id) {
+            return;
+        }
         let place = frame.place.clone();
         let failed_itself = frame.last_event_id == because_of;
         if self.run.in_state(id).is_some() {
@@ -312,12 +339,14 @@ impl Interpreter<'_> {
             }
         }
         self.stop_children(id, because_of);
-        self.run.remove_frame(id);
     }
 
     fn settle(&mut self, id: FrameId, ended: Activity) {
         if let Some(frame) = self.run.frame_mut(id) {
-            frame.activity = ended;
+            let before = std::mem::replace(&mut frame.activity, ended);
+            if let (Activity::Tolerated(_), Activity::InState(state)) = (&frame.activity, before) {
+                frame.failed_in = Some(Box::new(state));
+            }
         }
     }
 

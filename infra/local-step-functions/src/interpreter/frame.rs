@@ -26,6 +26,9 @@ pub(crate) struct Frame {
     #[serde(default, rename = "variables", with = "own_variables")]
     pub(crate) scope: Scope,
     pub(crate) activity: Activity,
+    /// Of an iteration that failed: where a redrive goes on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failed_in: Option<Box<InState>>,
 }
 
 impl Frame {
@@ -114,6 +117,16 @@ pub(crate) enum Doing {
     Map(Children, MapProgress),
 }
 
+impl Doing {
+    /// The frames of a fan-out.
+    pub(crate) fn children(&self) -> Option<Children> {
+        match self {
+            Self::Parallel(children) | Self::Map(children, _) => Some(*children),
+            Self::Ready | Self::Task(_) | Self::Waiting { .. } | Self::Backoff { .. } => None,
+        }
+    }
+}
+
 /// Contiguous frames: the id of the child at `index` is `first + index`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Children {
@@ -138,7 +151,7 @@ impl Children {
 /// `next` and `failed` may be behind as they are stored: `Run::resumed` counts them anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MapProgress {
-    /// The next item to start.
+    /// No item before this one is still to be started.
     pub(crate) next: usize,
     /// Iterations that failed within the tolerance, and the one that went beyond it.
     pub(crate) failed: usize,

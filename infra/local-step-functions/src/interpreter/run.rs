@@ -7,7 +7,7 @@ use serde_json::Value;
 use state_language::{Flow, Scope, State, StateMachine};
 use trace_model::Timestamp;
 
-use super::frame::{Activity, Doing, Frame, FrameId, FramePlace, InState};
+use super::frame::{Activity, Children, Doing, Frame, FrameId, FramePlace, InState};
 
 /// An execution's identity and input, fixed at its start.
 #[derive(Debug, Clone)]
@@ -23,6 +23,18 @@ pub(crate) struct ExecutionInfo {
     pub(crate) input_text: String,
     pub(crate) input: Value,
     pub(crate) started_at: Timestamp,
+    pub(crate) redrive_count: u32,
+    /// When it was redriven last.
+    pub(crate) redriven_at: Option<Timestamp>,
+    /// The error it had ended with when it was redriven.
+    pub(crate) failed_with: Option<String>,
+}
+
+impl ExecutionInfo {
+    /// From when on the machine's own timeout counts.
+    pub(crate) fn running_since(&self) -> Timestamp {
+        self.redriven_at.unwrap_or(self.started_at)
+    }
 }
 
 /// What a running execution is: who it is, and where it stands.
@@ -134,6 +146,7 @@ impl Run {
             generation: 0,
             scope,
             activity: Activity::Pending,
+            failed_in: None,
         };
         self.frames.insert(id, frame);
         self.changed.insert(id);
@@ -143,6 +156,15 @@ impl Run {
     pub(crate) fn remove_frame(&mut self, id: FrameId) {
         self.frames.remove(&id);
         self.changed.insert(id);
+    }
+
+    /// Removes all that is under a frame.
+    pub(crate) fn remove_children(&mut self, id: FrameId) {
+        let children = self.in_state(id).and_then(|state| state.doing.children());
+        for child in children.into_iter().flat_map(Children::ids) {
+            self.remove_children(child);
+            self.remove_frame(child);
+        }
     }
 
     pub(crate) fn frame(&self, id: FrameId) -> Option<&Frame> {
@@ -214,38 +236,43 @@ fn link_scopes(frames: &mut BTreeMap<FrameId, Frame>) {
     }
 }
 
-/// How far each fan-out is, from its children: iterations begin in their order, and those that
-/// ended stay until all have.
+/// How far each fan-out is, from its children.
 fn count_children(frames: &mut BTreeMap<FrameId, Frame>) {
-    let counted: Vec<(FrameId, Doing)> = frames
-        .iter()
-        .filter_map(|(id, frame)| {
-            let Activity::InState(state) = &frame.activity else {
-                return None;
-            };
-            let mut doing = state.doing.clone();
-            let (Doing::Parallel(children) | Doing::Map(children, _)) = &mut doing else {
-                return None;
-            };
-            let activities: Vec<&Activity> = children
-                .ids()
-                .filter_map(|child| frames.get(&child).map(|frame| &frame.activity))
-                .collect();
-            let count = |is: fn(&Activity) -> bool| activities.iter().filter(|it| is(it)).count();
-            children.remaining = count(|it| !it.has_ended());
-            if let Doing::Map(_, progress) = &mut doing {
-                progress.next = count(|it| *it != Activity::Pending);
-                progress.failed = count(|it| matches!(it, Activity::Tolerated(_)));
-            }
-            Some((*id, doing))
-        })
+    let ids: Vec<FrameId> = frames.keys().copied().collect();
+    for id in ids {
+        count_children_of(frames, id);
+    }
+}
+
+/// How far a fan-out is, from its children: those that ended stay until all have.
+pub(super) fn count_children_of(frames: &mut BTreeMap<FrameId, Frame>, id: FrameId) {
+    let Some(Activity::InState(state)) = frames.get(&id).map(|frame| &frame.activity) else {
+        return;
+    };
+    let Some(children) = state.doing.children() else {
+        return;
+    };
+    let activities: Vec<&Activity> = children
+        .ids()
+        .filter_map(|child| frames.get(&child).map(|frame| &frame.activity))
         .collect();
-    for (id, doing) in counted {
-        if let Some(frame) = frames.get_mut(&id)
-            && let Activity::InState(state) = &mut frame.activity
-        {
-            state.doing = doing;
+    let count = |is: fn(&Activity) -> bool| activities.iter().filter(|it| is(it)).count();
+    let remaining = count(|it| !it.has_ended());
+    let failed = count(|it| matches!(it, Activity::Tolerated(_)));
+    let waiting = activities.iter().position(|it| **it == Activity::Pending);
+    let next = waiting.unwrap_or(activities.len());
+    let Some(Activity::InState(state)) = frames.get_mut(&id).map(|frame| &mut frame.activity)
+    else {
+        return;
+    };
+    match &mut state.doing {
+        Doing::Parallel(children) => children.remaining = remaining,
+        Doing::Map(children, progress) => {
+            children.remaining = remaining;
+            progress.next = next;
+            progress.failed = failed;
         }
+        Doing::Ready | Doing::Task(_) | Doing::Waiting { .. } | Doing::Backoff { .. } => {}
     }
 }
 

@@ -59,10 +59,10 @@ pub(crate) fn pending_timers(run: &Run) -> Vec<Timer> {
         timers.push(Timer {
             due: run
                 .info
-                .started_at
+                .running_since()
                 .plus(std::time::Duration::from_secs(seconds)),
             frame: super::ROOT,
-            generation: 0,
+            generation: run.info.redrive_count.into(),
             kind: TimerKind::ExecutionTimeout,
         });
     }
@@ -103,6 +103,7 @@ impl Interpreter<'_> {
         }
         match signal {
             Signal::Start => self.start(),
+            Signal::Redrive => self.redrive(),
             Signal::Continue => {}
             Signal::CallEnded {
                 frame,
@@ -154,6 +155,10 @@ impl Interpreter<'_> {
             }
             Signal::Due(timer) => self.due(&timer),
             Signal::Stop(reason) => {
+                if self.run.last_event_id == 0 {
+                    // Stopped before its first step: every history begins with its start.
+                    self.start();
+                }
                 let details = events::error_and_cause(&reason);
                 self.push(0, EventType::ExecutionAborted, details);
                 self.end(Outcome::Aborted(reason));
@@ -163,6 +168,10 @@ impl Interpreter<'_> {
 
     fn due(&mut self, timer: &Timer) {
         if timer.kind == TimerKind::ExecutionTimeout {
+            if !timer.is_awaited(self.run) {
+                self.step.taken = Taken::No;
+                return;
+            }
             self.push(0, EventType::ExecutionTimedOut, serde_json::json!({}));
             return self.end(Outcome::TimedOut);
         }

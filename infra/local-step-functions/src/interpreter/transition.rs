@@ -102,17 +102,20 @@ impl Interpreter<'_> {
         let root = self
             .run
             .add_frame(FramePlace::Root, 0, state_language::Scope::new());
+        self.set_execution_timeout();
+        let start_at = self.machine.flow.start_at.clone();
+        self.enter(root, &start_at, input);
+    }
+
+    pub(super) fn set_execution_timeout(&mut self) {
         if let Some(seconds) = self.machine.timeout_seconds {
-            let due = self.after_seconds(seconds);
             self.step.commands.push(Command::SetTimer(Timer {
-                due,
-                frame: root,
-                generation: 0,
+                due: self.after_seconds(seconds),
+                frame: super::ROOT,
+                generation: self.run.info.redrive_count.into(),
                 kind: TimerKind::ExecutionTimeout,
             }));
         }
-        let start_at = self.machine.flow.start_at.clone();
-        self.enter(root, &start_at, input);
     }
 
     /// Enters a state of the frame's flow; it is executed when its turn comes.
@@ -207,6 +210,7 @@ impl Interpreter<'_> {
         if let Some(exited) = events::exited(state) {
             self.append(id, exited, details);
         }
+        self.run.remove_children(id);
         match leaving.next {
             Some(next) => self.enter(id, next, output),
             None => self.finish_frame(id, output),
@@ -297,6 +301,7 @@ impl Interpreter<'_> {
         in_state.retries[index] += 1;
         in_state.retry_count += 1;
         let until = self.world.now.plus(delay);
+        self.run.remove_children(id);
         let generation = self.run.begin(id, Doing::Backoff { until });
         self.set_timer(id, generation, until, TimerKind::Wake);
         true

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 use trace_model::Timestamp;
 
-use super::rows::{Execution, Machine, Revision, RowId};
+use super::rows::{Execution, Frames, Machine, Revision, RowId, Standing};
 use crate::Error;
 use crate::history::{EventType, HistoryEvent};
 use crate::interpreter::{Frame, FrameId};
@@ -25,6 +25,13 @@ pub(crate) struct Page {
 pub(crate) struct ExecutionFilter {
     pub(crate) machine: String,
     pub(crate) status: Option<String>,
+    pub(crate) redrive: Option<RedriveFilter>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RedriveFilter {
+    Redriven,
+    NotRedriven,
 }
 
 /// A running execution as it was stored.
@@ -48,7 +55,8 @@ struct Shared {
 
 const EXECUTION: &str =
     "SELECT id, arn, name, machine, revision, status, input, output, error, cause,
-    started, stopped, last_event_id, next_frame_id FROM executions";
+    started, stopped, last_event_id, next_frame_id, redrive_count, redriven, keeps_frames,
+    EXISTS (SELECT 1 FROM machines m WHERE m.name = executions.machine) FROM executions";
 const MACHINE: &str =
     "SELECT m.name, m.created, m.tags, r.id, r.revision_id, r.machine, r.definition,
     r.role_arn, r.settings, r.created FROM machines m JOIN revisions r ON r.id = m.revision";
@@ -130,12 +138,24 @@ impl Reading {
     ) -> Result<Vec<Execution>, Error> {
         let sql = format!(
             "{EXECUTION} WHERE machine = ?1 AND (?2 IS NULL OR status = ?2) AND id < ?3
-             ORDER BY id DESC LIMIT ?4"
+             AND redrive_count BETWEEN ?5 AND ?6 ORDER BY id DESC LIMIT ?4"
         );
+        let (fewest, most) = match filter.redrive {
+            None => (0, u32::MAX),
+            Some(RedriveFilter::Redriven) => (1, u32::MAX),
+            Some(RedriveFilter::NotRedriven) => (0, 0),
+        };
         let before = page.after.unwrap_or(i64::MAX);
         self.many(
             &sql,
-            params![filter.machine, filter.status, before, page.limit],
+            params![
+                filter.machine,
+                filter.status,
+                before,
+                page.limit,
+                fewest,
+                most
+            ],
             execution_row,
         )
     }
@@ -177,16 +197,38 @@ impl Reading {
         let executions = self.many(&sql, [], execution_row)?;
         let mut runs = Vec::with_capacity(executions.len());
         for execution in executions {
-            let frames = self.frames(&execution)?;
-            if let Some(revision) = self.revision(execution.revision)? {
-                runs.push(StoredRun {
-                    execution,
-                    revision,
-                    frames,
-                });
-            }
+            runs.extend(self.stored_run(execution)?);
         }
         Ok(runs)
+    }
+
+    /// What it takes to go on with an execution.
+    pub(crate) fn stored_run(&self, execution: Execution) -> Result<Option<StoredRun>, Error> {
+        let frames = self.frames(&execution)?;
+        let revision = self.revision(execution.revision)?;
+        Ok(revision.map(|revision| StoredRun {
+            execution,
+            revision,
+            frames,
+        }))
+    }
+
+    /// When an execution was redriven with the token: of the newest redrives, not before a time.
+    pub(crate) fn redriven_with(
+        &self,
+        execution: RowId,
+        token: &str,
+        newest: u32,
+        not_before: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT at FROM (SELECT token, at FROM redrives WHERE execution = ?1
+                   ORDER BY number DESC LIMIT ?3) WHERE token = ?2 AND at >= ?4";
+        let not_before = i64::try_from(not_before.as_unix_nanos()).unwrap_or(i64::MAX);
+        let found: Vec<Timestamp> =
+            self.many(sql, params![execution, token, newest, not_before], |row| {
+                timestamp(row, 0)
+            })?;
+        Ok(found.first().copied())
     }
 
     fn frames(&self, execution: &Execution) -> Result<BTreeMap<FrameId, Frame>, Error> {
@@ -279,6 +321,18 @@ fn execution_row(row: &Row<'_>) -> rusqlite::Result<Execution> {
         stopped: row.get::<_, Option<i64>>(11)?.map(from_nanos),
         last_event_id: row.get(12)?,
         next_frame_id: row.get(13)?,
+        redrive_count: row.get(14)?,
+        redriven: row.get::<_, Option<i64>>(15)?.map(from_nanos),
+        frames: if row.get(16)? {
+            Frames::Kept
+        } else {
+            Frames::Dropped
+        },
+        machine_is: if row.get(17)? {
+            Standing::There
+        } else {
+            Standing::Deleted
+        },
     })
 }
 

@@ -45,4 +45,24 @@ pub(crate) struct Execution {
     pub(crate) stopped: Option<Timestamp>,
     pub(crate) last_event_id: i64,
     pub(crate) next_frame_id: i64,
+    pub(crate) redrive_count: u32,
+    /// When it was redriven last.
+    pub(crate) redriven: Option<Timestamp>,
+    /// Whether what it stood at when it ended badly is still there.
+    pub(crate) frames: Frames,
+    pub(crate) machine_is: Standing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frames {
+    Kept,
+    /// An earlier version of this program did not keep them.
+    Dropped,
+}
+
+/// Of an execution's machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    There,
+    Deleted,
 }

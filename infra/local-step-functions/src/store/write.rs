@@ -49,6 +49,15 @@ pub(crate) enum Write {
     DeleteFrames {
         execution: RowId,
     },
+    /// The execution runs again.
+    Redrive {
+        execution: RowId,
+        count: u32,
+        at: Timestamp,
+        token: Option<String>,
+    },
+    /// What nobody can redrive any more.
+    DeleteFramesOfEndedBefore(Timestamp),
 }
 
 #[derive(Debug)]
@@ -129,6 +138,25 @@ fn apply_one(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<(
             .prepare_cached("DELETE FROM frames WHERE execution = ?1")?
             .execute([execution])
             .map(drop),
+        Write::Redrive { execution, count, at, token } => {
+            transaction
+                .prepare_cached(
+                    "UPDATE executions SET status = 'RUNNING', output = NULL, error = NULL,
+                     cause = NULL, stopped = NULL, redrive_count = ?2, redriven = ?3 WHERE id = ?1",
+                )?
+                .execute(params![execution, count, nanos(*at)])?;
+            transaction
+                .prepare_cached("INSERT INTO redrives VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![execution, count, token, nanos(*at)])
+                .map(drop)
+        }
+        Write::DeleteFramesOfEndedBefore(time) => transaction
+            .prepare_cached(
+                "DELETE FROM frames WHERE execution IN
+                 (SELECT id FROM executions WHERE status <> 'RUNNING' AND stopped < ?1)",
+            )?
+            .execute([nanos(*time)])
+            .map(drop),
     }
 }
 
@@ -167,8 +195,9 @@ fn apply_machine(transaction: &Transaction<'_>, machine: &Machine) -> rusqlite::
 fn apply_start(transaction: &Transaction<'_>, execution: &Execution) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
-            "INSERT INTO executions VALUES
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, NULL, NULL, ?8, NULL, ?9, ?10)",
+            "INSERT INTO executions
+             (id, arn, name, machine, revision, status, input, started, last_event_id, next_frame_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             execution.id,

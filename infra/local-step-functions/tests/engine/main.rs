@@ -13,6 +13,7 @@ mod fan_out;
 mod limits;
 mod nested;
 mod recovery;
+mod redrives;
 mod states;
 mod support;
 mod tokens;

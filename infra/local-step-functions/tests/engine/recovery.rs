@@ -188,7 +188,7 @@ async fn a_newer_database_is_refused_in_words() {
             error,
             Error::NewerSchema {
                 found: 99,
-                known: 1,
+                known: 2,
                 ..
             }
         ),

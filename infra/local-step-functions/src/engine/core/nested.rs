@@ -12,7 +12,7 @@ use super::{Batch, Core, FirstStep, FollowUp, Start};
 use crate::description::described;
 use crate::engine::Request;
 use crate::interpreter::{ErrorAndCause, FrameId, Integration, ServiceCall, Signal, Then};
-use crate::store::{Execution, RowId};
+use crate::store::{Execution, RowId, Standing};
 use crate::{AwsError, Error, api, invoke};
 
 /// Who waits for whom.
@@ -186,11 +186,11 @@ impl Core {
         let running = self.runs_by_arn.get(arn);
         let running = running.and_then(|id| Some((*id, self.runs.get(id)?)));
         let execution = match running {
-            Some((id, run)) => Some(as_stored(id, run, batch.now)),
+            Some((id, run)) => Some(as_stored(id, run, batch.now, Standing::There)),
             None => self.ended_execution(arn, batch)?,
         };
         let execution = execution.ok_or_else(|| AwsError::no_execution(arn))?;
-        Ok(described(&execution, &self.place))
+        Ok(described(&execution, &self.place, batch.now))
     }
 
     /// An execution ended: the tasks that wait for it go on in the same commit.
@@ -219,7 +219,10 @@ impl Core {
     fn told(&mut self, ended: &Execution) -> impl Iterator<Item = (RowId, Signal)> + use<> {
         let waiters = self.nesting.take_waiters(&ended.arn);
         let result = (!waiters.is_empty()).then(|| {
-            let description = with_capitals(described(ended, &self.place), Dates::Milliseconds);
+            let description = with_capitals(
+                described(ended, &self.place, self.clock.now()),
+                Dates::Milliseconds,
+            );
             if ended.status == "SUCCEEDED" {
                 Ok(description)
             } else {

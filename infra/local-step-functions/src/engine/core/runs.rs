@@ -18,7 +18,7 @@ use crate::interpreter::{
     World,
 };
 use crate::invoke;
-use crate::store::{Execution, Reader, RowId, StoredRun, Write, Writer};
+use crate::store::{Execution, Frames, Reader, RowId, Standing, StoredRun, Write, Writer};
 use crate::{AwsError, Error, Place};
 
 /// Executions that may run at a time: Step Functions' quota for an account in a region.
@@ -53,6 +53,7 @@ impl Core {
             timers: BinaryHeap::new(),
             sweep_timers_at: super::FEWEST_SWEPT,
             pending: VecDeque::new(),
+            held: Vec::new(),
             last_execution,
             last_revision,
         };
@@ -60,45 +61,28 @@ impl Core {
             core.resume(stored)?;
         }
         core.resume_nesting()?;
-        // Runs hold the one they go by; starts need the present ones only.
-        let present = core.machines.values().map(|machine| machine.revision.id);
-        let present: HashSet<RowId> = present.collect();
-        core.definitions.retain(|id, _| present.contains(id));
+        core.forget_what_nobody_can_redrive()?;
+        core.forget_old_definitions();
         Ok(core)
     }
 
+    /// Runs hold the definition they go by; starts need the present ones only.
+    pub(super) fn forget_old_definitions(&mut self) {
+        let present = self.machines.values().map(|machine| machine.revision.id);
+        let present: HashSet<RowId> = present.collect();
+        self.definitions.retain(|id, _| present.contains(id));
+    }
+
     fn resume(&mut self, stored: StoredRun) -> Result<(), Error> {
-        let StoredRun {
-            execution,
-            revision,
-            frames,
-        } = stored;
-        let id = execution.id;
-        let machine = match self.definition(revision.id, &revision.definition) {
+        let id = stored.execution.id;
+        let machine = match self.definition(stored.revision.id, &stored.revision.definition) {
             Ok(machine) => machine,
             Err(problem) => {
-                tracing::error!(execution = execution.arn, problem, "cannot go on");
-                return self.give_up(&execution, &problem);
+                tracing::error!(execution = stored.execution.arn, problem, "cannot go on");
+                return self.give_up(&stored.execution, &problem);
             }
         };
-        let input = serde_json::from_str(&execution.input).map_err(|source| Error::Stored {
-            what: "input",
-            execution: execution.arn.clone(),
-            source,
-        })?;
-        let info = ExecutionInfo {
-            machine_arn: self.place.state_machine_arn(&execution.machine),
-            arn: execution.arn,
-            name: execution.name,
-            machine_name: execution.machine,
-            role_arn: revision.role_arn,
-            revision: revision.id,
-            input_text: execution.input,
-            input,
-            started_at: execution.started,
-        };
-        let (last_event_id, next_frame_id) = (execution.last_event_id, execution.next_frame_id);
-        let run = Run::resumed(info, machine, last_event_id, next_frame_id, frames);
+        let run = self.run_of(stored, machine)?;
         for timer in interpreter::pending_timers(&run) {
             self.timers.push(Reverse((timer, id)));
         }
@@ -133,6 +117,45 @@ impl Core {
         Ok(())
     }
 
+    pub(super) fn run_of(
+        &self,
+        stored: StoredRun,
+        machine: Arc<StateMachine>,
+    ) -> Result<Run, Error> {
+        let StoredRun {
+            execution,
+            revision,
+            frames,
+        } = stored;
+        let input = serde_json::from_str(&execution.input).map_err(|source| Error::Stored {
+            what: "input",
+            execution: execution.arn.clone(),
+            source,
+        })?;
+        let info = ExecutionInfo {
+            machine_arn: self.place.state_machine_arn(&execution.machine),
+            arn: execution.arn,
+            name: execution.name,
+            machine_name: execution.machine,
+            role_arn: revision.role_arn,
+            revision: revision.id,
+            input_text: execution.input,
+            input,
+            started_at: execution.started,
+            redrive_count: execution.redrive_count,
+            redriven_at: execution.redriven,
+            failed_with: execution.error,
+        };
+        let (last_event_id, next_frame_id) = (execution.last_event_id, execution.next_frame_id);
+        Ok(Run::resumed(
+            info,
+            machine,
+            last_event_id,
+            next_frame_id,
+            frames,
+        ))
+    }
+
     /// Ends a run whose definition can no longer be read.
     fn give_up(&mut self, execution: &Execution, problem: &str) -> Result<(), Error> {
         let reason = invoke::failure("States.Runtime", problem);
@@ -162,13 +185,14 @@ impl Core {
                 cause: reason.cause,
                 stopped,
             },
-            Write::DeleteFrames {
-                execution: execution.id,
-            },
         ])
     }
 
-    fn definition(&mut self, revision: RowId, text: &str) -> Result<Arc<StateMachine>, String> {
+    pub(super) fn definition(
+        &mut self,
+        revision: RowId,
+        text: &str,
+    ) -> Result<Arc<StateMachine>, String> {
         if let Some(known) = self.definitions.get(&revision) {
             return Ok(Arc::clone(known));
         }
@@ -218,6 +242,9 @@ impl Core {
             input_text: input_text.clone(),
             input,
             started_at: batch.now,
+            redrive_count: 0,
+            redriven_at: None,
+            failed_with: None,
         };
         self.last_execution += 1;
         let id = self.last_execution;
@@ -236,6 +263,10 @@ impl Core {
             stopped: None,
             last_event_id: 0,
             next_frame_id: 0,
+            redrive_count: 0,
+            redriven: None,
+            frames: Frames::Kept,
+            machine_is: Standing::There,
         }));
         let shared: Arc<str> = arn.as_str().into();
         self.runs_by_arn.insert(shared, id);
@@ -323,6 +354,11 @@ impl Core {
         let Some(run) = self.runs.get_mut(&id) else {
             return Taken::No;
         };
+        let standing = if self.machines.contains_key(&run.info.machine_name) {
+            Standing::There
+        } else {
+            Standing::Deleted
+        };
         let world = World {
             place: &self.place,
             now: batch.now,
@@ -347,7 +383,9 @@ impl Core {
                 event,
             });
         }
-        for frame in run.take_changed().into_iter().filter(|_| !run.is_over()) {
+        // Of what ended badly a redrive goes on with what is left.
+        let has_succeeded = matches!(run.outcome, Outcome::Succeeded { .. });
+        for frame in run.take_changed().into_iter().filter(|_| !has_succeeded) {
             batch.writes.push(match run.frame(frame) {
                 Some(contents) => Write::Frame {
                     execution: id,
@@ -367,7 +405,7 @@ impl Core {
             next_frame_id: run.next_frame_id,
         });
         if run.is_over() {
-            let ended = as_stored(id, run, batch.now);
+            let ended = as_stored(id, run, batch.now, standing);
             batch.writes.push(Write::EndExecution {
                 execution: id,
                 status: run.outcome.status(),
@@ -376,7 +414,9 @@ impl Core {
                 cause: ended.cause.clone(),
                 stopped: batch.now,
             });
-            batch.writes.push(Write::DeleteFrames { execution: id });
+            if has_succeeded {
+                batch.writes.push(Write::DeleteFrames { execution: id });
+            }
             self.runs_by_arn.remove(run.info.arn.as_str());
             self.runs.remove(&id);
             self.tell_those_who_wait(&ended, batch);
@@ -406,6 +446,8 @@ fn guarded_step(run: &mut Run, signal: Signal, share: Share, world: World<'_>) -
     stepped.unwrap_or_else(|_| {
         tracing::error!(execution = run.info.arn, "the interpreter panicked");
         let reason = invoke::failure("States.Runtime", "the engine failed in this step");
+        // Half a step is none: what is on disk is whole.
+        run.take_changed();
         run.last_event_id = last_event_id + 1;
         let event = HistoryEvent {
             id: run.last_event_id,
@@ -423,7 +465,7 @@ fn guarded_step(run: &mut Run, signal: Signal, share: Share, world: World<'_>) -
 }
 
 /// The execution as its row will be once the batch is on disk.
-pub(super) fn as_stored(id: RowId, run: &Run, now: Timestamp) -> Execution {
+pub(super) fn as_stored(id: RowId, run: &Run, now: Timestamp, machine_is: Standing) -> Execution {
     let (output, reason) = match &run.outcome {
         Outcome::Running | Outcome::TimedOut => (None, ErrorAndCause::default()),
         Outcome::Succeeded { output } => (Some(output.to_string()), ErrorAndCause::default()),
@@ -445,5 +487,9 @@ pub(super) fn as_stored(id: RowId, run: &Run, now: Timestamp) -> Execution {
         stopped: run.is_over().then_some(now),
         last_event_id: run.last_event_id,
         next_frame_id: run.next_frame_id,
+        redrive_count: info.redrive_count,
+        redriven: info.redriven_at,
+        frames: Frames::Kept,
+        machine_is,
     }
 }
