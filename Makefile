@@ -25,7 +25,8 @@ check: ## formatting and lints
 bench: ## the figures of docs/benchmarks.md
 	cargo bench --workspace --bench span_cost --bench transitions --bench traces \
 		--bench masking --bench evaluation --bench stored_items
-	cargo bench --workspace --profile dev --bench local_cloud
+	tests/bin/install-ministack
+	cargo bench --workspace --profile dev --bench local_cloud --bench beside_ministack
 
 tools: ## what the tests run beside our own code
 	tests/bin/install-dynamodb-local
