@@ -1,13 +1,13 @@
 # run and test need nothing but Rust, Go, Java with Maven, and Python; what else they use they
 # install under .tools/, in pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench tools licences
+.PHONY: help run test test-soak test-model check bench tools licences
 
 CARGO_INCREMENTAL ?= $(if $(CI),0,1)
 export CARGO_INCREMENTAL
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # Built as a workspace, like the tests: so dependencies have one feature set and are built once.
 run: ## build everything, start the local cloud, run the example workflows, serve until Ctrl-C
@@ -16,6 +16,14 @@ run: ## build everything, start the local cloud, run the example workflows, serv
 
 test: tools check ## everything that must hold
 	cargo test --workspace --no-fail-fast
+
+# What of the tests takes its size from STEPSCOPE_SOAK: an hour instead of a minute.
+test-soak: ## a thousand kills, and many thousand random machines
+	STEPSCOPE_SOAK=1 cargo test --workspace --test crash --test properties --test random_machines
+
+test-model: ## the examples with a real language model on this machine
+	tests/bin/install-model
+	cargo test --workspace --test model
 
 check: ## formatting and lints
 	cargo fmt --all --check

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_sdk_sfn::types::HistoryEvent;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -23,8 +24,12 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use trace_model::{ExecutionArn, SpanId};
 
-const KILLS: u64 = 15;
-const RUNS_EACH_TIME: u64 = 6;
+/// In a soak, which `STEPSCOPE_SOAK` asks for, there are more.
+const KILLS: u64 = 50;
+const KILLS_IN_A_SOAK: u64 = 1_000;
+const RUNS_EACH_TIME: u64 = 4;
+/// So many of the latest runs are looked at while the process lives.
+const LOOKED_AT: usize = 8;
 const TENANT: &str = "acme";
 const MACHINE: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:errands";
 
@@ -32,9 +37,32 @@ const MACHINE: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:errand
 #[derive(Default)]
 struct Told {
     /// Executions whose start was answered.
-    started: BTreeSet<String>,
+    started: Vec<String>,
     /// Spans that the API has shown, by execution.
     shown: BTreeMap<String, BTreeSet<String>>,
+    /// Events that Step Functions' own API has shown, by execution: the longest history.
+    events: BTreeMap<String, Vec<HistoryEvent>>,
+}
+
+impl Told {
+    /// An answer that comes late may be the shorter one.
+    fn saw(&mut self, arn: String, events: Vec<HistoryEvent>) {
+        let longest = self.events.entry(arn).or_default();
+        if events.len() > longest.len() {
+            *longest = events;
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a test runs is no part of the product's configuration"
+)]
+fn kills() -> u64 {
+    match std::env::var_os("STEPSCOPE_SOAK") {
+        Some(_) => KILLS_IN_A_SOAK,
+        None => KILLS,
+    }
 }
 
 #[test]
@@ -45,22 +73,21 @@ fn hard_case_24_killed_at_random_moments_nothing_acknowledged_is_lost() {
     write_workflow(&folder, &service);
     let mut random = StdRng::seed_from_u64(24);
     let mut told = Told::default();
-    for round in 0..KILLS {
-        if round % 3 == 2 {
+    let kills = kills();
+    for round in 0..kills {
+        if round % 5 == 4 {
             kill_while_it_starts(&folder, &service, random.random_range(5..250));
         }
         let dev = start(&folder, &service);
         let token = token(&folder);
-        let life = Duration::from_millis(random.random_range(20..1_800));
+        let life = Duration::from_millis(random.random_range(10..900));
         runtime.block_on(live(&dev, &token, round, life, &mut told));
         dev.kill();
     }
-    assert!(
-        told.started.len() >= 30,
-        "{} were started",
-        told.started.len()
-    );
+    let started = told.started.len() as u64;
+    assert!(started >= kills, "{started} were started");
     assert!(told.shown.values().map(BTreeSet::len).sum::<usize>() > 100);
+    assert!(told.events.values().map(Vec::len).sum::<usize>() > 500);
 
     let dev = start(&folder, &service);
     let token = token(&folder);
@@ -71,6 +98,11 @@ fn hard_case_24_killed_at_random_moments_nothing_acknowledged_is_lost() {
             is_whole(&trace).then_some(trace)
         });
         check(&history, &trace);
+        let shown = told.events.get(arn).map_or(&[][..], Vec::as_slice);
+        assert!(
+            history.events.starts_with(shown),
+            "{arn} has lost or changed events that were shown"
+        );
         let ids: BTreeSet<String> = span_ids(&trace).into_iter().collect();
         if let Some(shown) = told.shown.get(arn) {
             let lost: Vec<_> = shown.difference(&ids).collect();
@@ -150,9 +182,14 @@ async fn live(dev: &Dev, token: &str, round: u64, life: Duration, told: &mut Tol
             while let Some(done) = starts.try_join_next() {
                 told.started.extend(done.unwrap().ok());
             }
-            for arn in told.started.clone() {
+            let latest = told.started.iter().rev().take(LOOKED_AT);
+            for arn in latest.cloned().collect::<Vec<_>>() {
                 if let Some(trace) = trace(dev, token, &arn).await {
-                    told.shown.entry(arn).or_default().extend(span_ids(&trace));
+                    let shown = told.shown.entry(arn.clone()).or_default();
+                    shown.extend(span_ids(&trace));
+                }
+                if let Ok(events) = events(&client, &arn).await {
+                    told.saw(arn, events);
                 }
                 if starts.is_empty() {
                     continue;
@@ -204,7 +241,7 @@ struct History {
     arn: ExecutionArn,
     status: String,
     error: Option<String>,
-    events: Vec<aws_sdk_sfn::types::HistoryEvent>,
+    events: Vec<HistoryEvent>,
 }
 
 async fn history_of_ended(dev: &Dev, arn: &str) -> History {
@@ -219,21 +256,21 @@ async fn history_of_ended(dev: &Dev, arn: &str) -> History {
         assert!(tokio::time::Instant::now() < deadline, "{arn} never ends");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    let events = client
-        .get_execution_history()
-        .execution_arn(arn)
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<_>, _>>()
-        .await
-        .unwrap();
     History {
         arn: ExecutionArn::parse(arn).unwrap(),
         status: described.status.as_str().to_owned(),
         error: described.error,
-        events,
+        events: events(&client, arn).await.unwrap(),
     }
+}
+
+async fn events(
+    client: &aws_sdk_sfn::Client,
+    arn: &str,
+) -> Result<Vec<HistoryEvent>, impl std::fmt::Debug + use<>> {
+    let history = client.get_execution_history().execution_arn(arn);
+    let pages = history.into_paginator().items().send();
+    pages.collect::<Result<Vec<_>, _>>().await
 }
 
 /// `None` while there is none, or while the process is not there to be asked.
