@@ -79,6 +79,21 @@ async fn a_token_sent_back_ends_the_task_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_output_that_is_not_json_is_refused_and_the_token_stays_good() {
+    let cloud = Cloud::start().await;
+    let (arn, token) = waiting(&cloud, &json!({})).await;
+    let send = cloud.client.send_task_success().task_token(&token);
+    let too_large = format!("\"{}\"", "x".repeat(262_143));
+    for output in ["{", "", &too_large] {
+        let refused = send.clone().output(output).send().await;
+        let refused = refused.unwrap_err().into_service_error();
+        assert!(refused.is_invalid_output(), "{refused:?}");
+    }
+    send.output("{}").send().await.unwrap();
+    assert_eq!(cloud.ended(&arn).await.output, Some(json!({})));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_can_bring_a_failure() {
     let cloud = Cloud::start().await;
     let (arn, token) = waiting(&cloud, &json!({})).await;
