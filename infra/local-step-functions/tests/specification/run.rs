@@ -78,10 +78,8 @@ impl Table<'_> {
                 break;
             }
         }
-        let ended = self.until(&arn, |described, _| {
-            described.status() != &ExecutionStatus::Running
-        });
-        let (described, events) = ended.await;
+        let described = self.until(&arn, None).await;
+        let events = self.events(&arn).await;
         self.compare_end(&described);
         self.compare_history(&events);
         events
@@ -134,12 +132,8 @@ impl Table<'_> {
     }
 
     async fn signal(&mut self, arn: &str, signal: &Signal) -> Result<(), String> {
-        let reached = |events: &[Value]| count_of(events, &signal.after) >= signal.after.count();
-        let waited = self.until(arn, |described, events| {
-            reached(events) || described.status() != &ExecutionStatus::Running
-        });
-        let (_, events) = waited.await;
-        if !reached(&events) {
+        self.until(arn, Some(&signal.after)).await;
+        if !self.has_reached(arn, &signal.after).await {
             let name = signal.after.event_type();
             return Err(format!("the execution ended before it came to {name}"));
         }
@@ -182,32 +176,44 @@ impl Table<'_> {
         Ok(())
     }
 
-    /// Waits until the execution is as wanted; in paused time the bound is no wait.
-    async fn until(
-        &self,
-        arn: &str,
-        is_wanted: impl Fn(&DescribeExecutionOutput, &[Value]) -> bool,
-    ) -> (DescribeExecutionOutput, Vec<Value>) {
+    /// Waits until the execution has come to an event, or ended; in paused time the bound is no
+    /// wait.
+    async fn until(&self, arn: &str, awaited: Option<&Reached>) -> DescribeExecutionOutput {
         let mut growth = self.cloud.engine.subscribe();
         loop {
             let describe = self.cloud.client.describe_execution().execution_arn(arn);
             let described = describe.send().await.unwrap();
-            let events = self.cloud.engine.events_after(arn, 0, EVENTS).await;
-            let events: Vec<Value> = events
-                .unwrap()
-                .iter()
-                .map(|event| event.to_json(ExecutionData::Include))
-                .collect();
-            if is_wanted(&described, &events) {
-                return (described, events);
+            if described.status() != &ExecutionStatus::Running {
+                return described;
+            }
+            // A long history is read for those alone who wait for an event of it.
+            if let Some(awaited) = awaited
+                && self.has_reached(arn, awaited).await
+            {
+                return described;
             }
             let grown = tokio::time::timeout(LONGEST_RUN, growth.recv()).await;
-            let last = events.last();
             assert!(
                 grown.is_ok(),
-                "nothing happens any more; the last event: {last:?}"
+                "nothing happens any more; the last event: {:?}",
+                self.events(arn).await.last()
             );
         }
+    }
+
+    async fn has_reached(&self, arn: &str, awaited: &Reached) -> bool {
+        let events = self.events(arn).await;
+        let is_it = |event: &&Value| event["type"] == awaited.event_type();
+        events.iter().filter(is_it).count() >= awaited.count()
+    }
+
+    async fn events(&self, arn: &str) -> Vec<Value> {
+        let events = self.cloud.engine.events_after(arn, 0, EVENTS).await;
+        let events = events.unwrap();
+        let events = events.iter();
+        events
+            .map(|event| event.to_json(ExecutionData::Include))
+            .collect()
     }
 
     fn compare_end(&mut self, described: &DescribeExecutionOutput) {
@@ -322,11 +328,6 @@ impl Table<'_> {
         self.differences
             .push(format!("{what}: expected {expected}, got {got}"));
     }
-}
-
-fn count_of(events: &[Value], reached: &Reached) -> usize {
-    let is_it = |event: &&Value| event["type"] == reached.event_type();
-    events.iter().filter(is_it).count()
 }
 
 /// The task token in what the last task that has one was called with.
