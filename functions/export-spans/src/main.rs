@@ -6,7 +6,7 @@ use lambda_process::logging::{self, LogFormat};
 use lambda_process::{AwsClients, Config};
 use lambda_runtime::{LambdaEvent, service_fn};
 use trace_model::Clock;
-use trace_store::{StoreConfig, TraceStore};
+use trace_store::TraceStore;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -17,14 +17,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let otlp = otlp.ok_or("no collector to export to: set OTEL_EXPORTER_OTLP_ENDPOINT")?;
     let exporter = Exporter::new(otlp, config.export_content, clock.clone())?;
     let clients = AwsClients::from_env().await;
-    let mut store_config = StoreConfig::new(config.table()?, config.bucket()?);
-    store_config.retention = std::time::Duration::from_hours(24 * u64::from(config.retention_days));
-    let store = TraceStore::new(
-        clients.dynamodb().clone(),
-        clients.s3().clone(),
-        store_config,
-        clock,
-    );
+    let store = TraceStore::of_process(&config, &clients, clock)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
         let (response, outcome) = handle(&store, &exporter, event.payload).await;
         tracing::info!(spans = outcome.spans, dropped = outcome.dropped, "exported");

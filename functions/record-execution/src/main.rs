@@ -7,7 +7,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use record_execution::{Recorder, handle};
 use redaction::Policy;
 use trace_model::Clock;
-use trace_store::{StoreConfig, TraceStore};
+use trace_store::TraceStore;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -15,14 +15,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let clock = Clock::system();
     logging::init(LogFormat::Json, &config.log_filter, clock.clone())?;
     let clients = AwsClients::from_env().await;
-    let mut store_config = StoreConfig::new(config.table()?, config.bucket()?);
-    store_config.retention = std::time::Duration::from_hours(24 * u64::from(config.retention_days));
-    let store = TraceStore::new(
-        clients.dynamodb().clone(),
-        clients.s3().clone(),
-        store_config,
-        clock,
-    );
+    let store = TraceStore::of_process(&config, &clients, clock)?;
     let recorder = Recorder::new(
         clients.sfn().clone(),
         store,

@@ -1,4 +1,5 @@
 use lambda_process::{AllowedAddress, Config, StartError};
+use trace_store::TraceStore;
 use tracer::WorkflowTracer;
 use url::Url;
 
@@ -8,6 +9,7 @@ use crate::nodes::llm::Models;
 /// What the nodes of a process share. Made once, when the process starts.
 pub struct NodeEnvironment {
     tracer: WorkflowTracer,
+    store: TraceStore,
     network: Network,
     models: Models,
 }
@@ -32,18 +34,28 @@ pub struct ModelSettings {
 }
 
 impl NodeEnvironment {
-    /// Fails when the system's TLS roots cannot be read.
-    pub fn new(tracer: WorkflowTracer, settings: NodeSettings) -> Result<Self, StartError> {
+    /// `store` takes artifacts and large values. Fails when the system's TLS roots cannot be
+    /// read.
+    pub fn new(
+        tracer: WorkflowTracer,
+        store: TraceStore,
+        settings: NodeSettings,
+    ) -> Result<Self, StartError> {
         let network = Network::new(settings.http_allow)?;
         Ok(Self {
             models: Models::new(settings.models, &network),
             tracer,
+            store,
             network,
         })
     }
 
     pub const fn tracer(&self) -> &WorkflowTracer {
         &self.tracer
+    }
+
+    pub(crate) const fn store(&self) -> &TraceStore {
+        &self.store
     }
 
     pub(crate) const fn network(&self) -> &Network {

@@ -5,7 +5,12 @@ use std::time::Duration;
 use lambda_runtime::Diagnostic;
 use redaction::Policy;
 use thiserror::Error;
+use trace_store::StoreError;
 use tracer::NodeFailure;
+
+const APPROVAL_PAYLOAD: &str = "the state's Resource must be \
+    arn:aws:states:::lambda:invoke.waitForTaskToken, and {% $states.context.Task.Token %} must \
+    stand in its Payload as task_token";
 
 /// Why a node failed. [`NodeError::name`] is what a `Catch` or `Retry` matches;
 /// docs/reference/node-errors.md lists them.
@@ -28,6 +33,40 @@ pub enum NodeError {
         line: Option<usize>,
         problem: String,
     },
+
+    #[error("{}: {problem}", at_reference(place))]
+    InvalidReference { place: String, problem: String },
+    #[error(
+        "{}: nothing is there: it expired, or was deleted",
+        at_reference(place)
+    )]
+    ReferenceGone { place: String },
+    #[error("{}: what is there is another value: {problem}", at_reference(place))]
+    ReferenceAltered {
+        place: String,
+        problem: &'static str,
+    },
+    #[error(
+        "the references of this task hold {bytes} bytes, and a node takes {limit} in all: give it fewer of them"
+    )]
+    ReferencesTooLarge { bytes: u64, limit: u64 },
+    #[error("the answer has {bytes} bytes, and {limit} can be stored by reference: ask for less")]
+    OutputTooLarge { bytes: u64, limit: u64 },
+    #[error("the store cannot be reached or is overloaded: {problem}")]
+    StoreUnavailable { problem: String },
+    #[error("the store refused {what}: {problem}")]
+    StoreFailed { what: &'static str, problem: String },
+
+    #[error(
+        "the artifact {name:?} has {bytes} bytes, and an artifact may have {limit}: store it in parts"
+    )]
+    ArtifactTooLarge {
+        name: String,
+        bytes: u64,
+        limit: u64,
+    },
+    #[error("{problem}: {}", APPROVAL_PAYLOAD)]
+    ApprovalNoTaskToken { problem: &'static str },
 
     #[error("{model} answered 429: too many requests{}: {answer}", retry_after(retry_after_header.as_ref()))]
     LlmRateLimited {
@@ -106,6 +145,15 @@ impl NodeError {
             Self::UnknownKind { .. } => "Node.UnknownKind",
             Self::InvalidParameters { .. } => "Node.InvalidParameters",
             Self::InvalidTemplate { .. } => "Node.InvalidTemplate",
+            Self::InvalidReference { .. } => "Reference.Invalid",
+            Self::ReferenceGone { .. } => "Reference.Gone",
+            Self::ReferenceAltered { .. } => "Reference.Altered",
+            Self::ReferencesTooLarge { .. } => "Reference.TooLarge",
+            Self::OutputTooLarge { .. } => "Node.OutputTooLarge",
+            Self::StoreUnavailable { .. } => "Node.StoreUnavailable",
+            Self::StoreFailed { .. } => "Node.StoreFailed",
+            Self::ArtifactTooLarge { .. } => "Artifact.TooLarge",
+            Self::ApprovalNoTaskToken { .. } => "Approval.NoTaskToken",
             Self::LlmRateLimited { .. } => "Llm.RateLimited",
             Self::LlmTimeout { .. } => "Llm.Timeout",
             Self::LlmUnavailable { .. } => "Llm.Unavailable",
@@ -122,6 +170,19 @@ impl NodeError {
             Self::HttpConnectionFailed { .. } => "Http.ConnectionFailed",
         };
         name.to_owned()
+    }
+
+    /// For a failed call of the store.
+    pub(crate) fn store(what: &'static str, error: &StoreError) -> Self {
+        let problem = match std::error::Error::source(error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        if error.is_retryable() {
+            Self::StoreUnavailable { problem }
+        } else {
+            Self::StoreFailed { what, problem }
+        }
     }
 
     pub(crate) fn parameter(field: impl Into<String>, problem: impl Into<String>) -> Self {
@@ -169,6 +230,10 @@ fn at_field(field: &str) -> String {
     } else {
         format!("parameters.{field}: ")
     }
+}
+
+fn at_reference(place: &str) -> String {
+    format!("the stepscope_reference at {place}")
 }
 
 fn at_line(line: Option<usize>) -> String {

@@ -6,9 +6,11 @@ use crate::deadline::Deadline;
 use crate::environment::NodeEnvironment;
 use crate::error::NodeError;
 use crate::nodes::{self, NodeCall};
+use crate::references;
 
 /// Runs the node that `payload` names: `{"node", "parameters", "input"}` and the context that
-/// the state machine adds. `deadline` is when the work is cut off.
+/// the state machine adds. References to large values are resolved before, and what is too
+/// large to be answered is left in the store. `deadline` is when the work is cut off.
 pub async fn handle(
     environment: &NodeEnvironment,
     payload: Value,
@@ -35,13 +37,18 @@ pub async fn handle_invocation(
     };
     let deadline = Deadline::at(invocation.deadline, environment.tracer().clock());
     let work = async {
+        let kind = kind?;
+        let most_bytes = references::most_output_bytes(&payload)?;
+        let given = references::resolve(environment, deadline, &payload).await?;
         let call = NodeCall {
             environment,
-            parameters: payload.get("parameters").unwrap_or(&Value::Null),
-            input: payload.get("input").unwrap_or(&Value::Null),
+            parameters: &given.parameters,
+            input: &given.input,
+            task_token: payload.get("task_token"),
             deadline,
         };
-        (kind?.run)(call).await
+        let output = (kind.run)(call).await?;
+        references::fit(environment, deadline, output, most_bytes).await
     };
     environment
         .tracer()

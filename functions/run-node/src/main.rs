@@ -9,9 +9,10 @@ use tracer::{FlushLayer, Invocation, WorkflowTracer};
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let config = Config::from_env()?;
-    let tracer = WorkflowTracer::start(&config).await?;
+    let (tracer, store) = WorkflowTracer::start(&config).await?;
     let flush = FlushLayer::new(tracer.clone());
-    let environment = Arc::new(NodeEnvironment::new(tracer, NodeSettings::from(&config))?);
+    let environment = NodeEnvironment::new(tracer, store, NodeSettings::from(&config))?;
+    let environment = Arc::new(environment);
     let handler = service_fn(move |event: LambdaEvent<Value>| {
         let environment = Arc::clone(&environment);
         async move {

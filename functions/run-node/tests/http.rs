@@ -92,7 +92,7 @@ struct Server {
 async fn server() -> Server {
     let address = serve(app()).await;
     Server {
-        nodes: Nodes::allowing(&[address]),
+        nodes: Nodes::allowing(&[address]).await,
         base: format!("http://{address}"),
     }
 }
@@ -232,7 +232,7 @@ async fn the_function_s_deadline_bounds_a_request_too() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_failed_connection() {
     let address = support::unused_address().await;
-    let nodes = Nodes::allowing(&[address]);
+    let nodes = Nodes::allowing(&[address]).await;
     let parameters = json!({"url": format!("http://{address}/")});
     let error = nodes
         .run("http", parameters, Value::Null)
@@ -244,7 +244,7 @@ async fn a_server_that_is_not_there_is_a_failed_connection() {
 #[tokio::test]
 async fn hard_case_28_no_spelling_of_a_private_address_is_reached() {
     let address = serve(app()).await;
-    let nodes = Nodes::allowing(&[]);
+    let nodes = Nodes::allowing(&[]).await;
     let port = address.port();
     for host in [
         "127.0.0.1",
@@ -289,7 +289,7 @@ async fn hard_case_28_no_spelling_of_a_private_address_is_reached() {
 #[tokio::test]
 async fn hard_case_28_an_exception_is_exactly_one_host_and_port() {
     let (one, other) = (serve(app()).await, serve(app()).await);
-    let nodes = Nodes::allowing(&[one]);
+    let nodes = Nodes::allowing(&[one]).await;
     let request = |host: String| {
         nodes.run(
             "http",
@@ -308,7 +308,7 @@ async fn hard_case_28_an_exception_is_exactly_one_host_and_port() {
 
 #[tokio::test]
 async fn hard_case_28_only_http_without_credentials_is_requested() {
-    let nodes = Nodes::allowing(&[]);
+    let nodes = Nodes::allowing(&[]).await;
     for (parameters, field) in [
         (json!({"url": "file:///etc/passwd"}), "parameters.url"),
         (
@@ -377,7 +377,7 @@ async fn hard_case_28_only_http_without_credentials_is_requested() {
 
 #[tokio::test]
 async fn what_is_no_node_says_what_there_is() {
-    let nodes = Nodes::allowing(&[]);
+    let nodes = Nodes::allowing(&[]).await;
     for (payload, name, wanted) in [
         (json!(null), "Node.InvalidPayload", "no field \"node\""),
         (

@@ -65,7 +65,8 @@ impl Model {
             model: Some("house-model".to_owned()),
             base_url: Some(base_url.parse().unwrap()),
             demo_url: None,
-        });
+        })
+        .await;
         Self {
             nodes,
             base_url,
@@ -450,7 +451,8 @@ async fn an_answer_that_takes_too_long_is_a_timeout() {
     let nodes = Nodes::with_models(ModelSettings {
         base_url: Some(base_url.parse().unwrap()),
         ..ModelSettings::default()
-    });
+    })
+    .await;
     let parameters = json!({"model": "m", "user": "?", "timeout_seconds": 0.1});
     let error = nodes.run("llm", parameters, Value::Null).await.unwrap_err();
     assert_eq!(error.name(), "Llm.Timeout");
@@ -528,7 +530,8 @@ async fn the_demo_model_is_where_the_settings_say_and_gets_no_key() {
     let nodes = Nodes::with_models(ModelSettings {
         demo_url: Some(seen.base_url.parse().unwrap()),
         ..ModelSettings::default()
-    });
+    })
+    .await;
     let parameters = json!({"user": "?", "stream": false});
     let answer = nodes
         .run("llm", parameters.clone(), Value::Null)
@@ -544,7 +547,7 @@ async fn the_demo_model_is_where_the_settings_say_and_gets_no_key() {
         Some("stepscope-demo")
     );
 
-    let nowhere = Nodes::with_models(ModelSettings::default());
+    let nowhere = Nodes::with_models(ModelSettings::default()).await;
     let error = nowhere
         .run("llm", parameters, Value::Null)
         .await
@@ -611,7 +614,7 @@ async fn an_author_s_mistake_is_told_before_anything_is_sent() {
         assert!(error.to_string().contains(wanted), "{parameters}: {error}");
     }
     assert!(model.seen.0.lock().unwrap().is_none());
-    let nodes = Nodes::with_models(ModelSettings::default());
+    let nodes = Nodes::with_models(ModelSettings::default()).await;
     let error = nodes
         .run("llm", json!({"user": "?", "model": "llama3"}), Value::Null)
         .await

@@ -5,7 +5,7 @@ use lambda_process::logging::{self, LogFormat};
 use lambda_process::{AwsClients, Config};
 use lambda_runtime::{LambdaEvent, service_fn};
 use trace_model::Clock;
-use trace_store::{StoreConfig, TraceStore};
+use trace_store::TraceStore;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -13,14 +13,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let clock = Clock::system();
     logging::init(LogFormat::Json, &config.log_filter, clock.clone())?;
     let clients = AwsClients::from_env().await;
-    let mut store_config = StoreConfig::new(config.table()?, config.bucket()?);
-    store_config.retention = std::time::Duration::from_hours(24 * u64::from(config.retention_days));
-    let store = TraceStore::new(
-        clients.dynamodb().clone(),
-        clients.s3().clone(),
-        store_config,
-        clock,
-    );
+    let store = TraceStore::of_process(&config, &clients, clock)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
         Ok::<_, lambda_runtime::Error>(summarise_run::handle(&store, event.payload).await)
     }))

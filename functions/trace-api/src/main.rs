@@ -1,14 +1,13 @@
 //! The Lambda function behind the HTTP API.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use identity::{Authenticator, IdentityConfig, IssuerConfig};
 use lambda_process::logging::{self, LogFormat};
 use lambda_process::{AwsClients, Config, http_client};
 use trace_api::{ApiConfig, ApiState, CursorKey, app};
 use trace_model::Clock;
-use trace_store::{StoreConfig, TraceStore};
+use trace_store::TraceStore;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -16,8 +15,6 @@ async fn main() -> Result<(), lambda_http::Error> {
     let clock = Clock::system();
     logging::init(LogFormat::Json, &config.log_filter, clock.clone())?;
     let clients = AwsClients::from_env().await;
-    let mut store = StoreConfig::new(config.table()?, config.bucket()?);
-    store.retention = Duration::from_hours(24 * u64::from(config.retention_days));
     let trusted = config.issuer()?;
     let mut issuer = IssuerConfig::recognise(
         &trusted.issuer,
@@ -27,12 +24,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     issuer.tenant_claim.clone_from(&trusted.tenant_claim);
     let identity = IdentityConfig::new(vec![issuer]);
     let state = ApiState {
-        store: TraceStore::new(
-            clients.dynamodb().clone(),
-            clients.s3().clone(),
-            store,
-            clock.clone(),
-        ),
+        store: TraceStore::of_process(&config, &clients, clock.clone())?,
         authenticator: Arc::new(Authenticator::new(identity, &http_client()?)?),
         step_functions: clients.sfn().clone(),
         clock,

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use lambda_process::{Config, ConfigError};
+
 /// Where traces lie and how long.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
@@ -21,5 +23,20 @@ impl StoreConfig {
             bucket: bucket.into(),
             retention: Self::DEFAULT_RETENTION,
         }
+    }
+
+    #[must_use]
+    pub fn kept_for_days(mut self, days: u32) -> Self {
+        self.retention = Duration::from_hours(24) * days;
+        self
+    }
+}
+
+impl TryFrom<&Config> for StoreConfig {
+    type Error = ConfigError;
+
+    fn try_from(config: &Config) -> Result<Self, ConfigError> {
+        let stored_at = Self::new(config.table()?, config.bucket()?);
+        Ok(stored_at.kept_for_days(config.retention_days))
     }
 }

@@ -63,6 +63,14 @@ pub enum StoreError {
     },
     #[error("the cursor is not one of this list's: start again without it")]
     InvalidCursor,
+    #[error("the payload is refused: {problem}")]
+    PayloadRefused { problem: &'static str },
+    #[error("the payload is gone from the store: it expired, or was deleted")]
+    PayloadGone,
+    #[error("the payload is not the one that was written: {problem}")]
+    PayloadAltered { problem: &'static str },
+    #[error("a link lives five minutes at most")]
+    LinkTooLong,
     #[error("other writers kept changing the {0} meanwhile: try again")]
     Contended(&'static str),
     #[error("a stored span was never masked, and is not shown")]
@@ -92,6 +100,10 @@ impl StoreError {
             | Self::TextElsewhere { .. }
             | Self::WrongStatus { .. }
             | Self::InvalidCursor
+            | Self::PayloadRefused { .. }
+            | Self::PayloadGone
+            | Self::PayloadAltered { .. }
+            | Self::LinkTooLong
             | Self::NotRedacted(_) => true,
         }
     }

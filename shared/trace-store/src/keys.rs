@@ -14,6 +14,7 @@ pub(crate) const SHARDS: u8 = 8;
 
 pub(crate) const RUN_SORT_KEY: &str = "run";
 pub(crate) const CHUNK_PREFIX: &str = "chunk#";
+pub(crate) const ARTIFACT_PREFIX: &str = "artifact#";
 const CONTENT_PREFIX: &str = "content#";
 
 /// Digits of 2^64, so that text sorts as the number does.
@@ -71,6 +72,20 @@ pub(crate) fn content_key(
 /// Where a trace's objects lie in the bucket.
 pub(crate) fn object_prefix(tenant: &TenantId, trace_id: TraceId) -> String {
     format!("t/{tenant}/{trace_id}/")
+}
+
+/// Where an artifact's bytes lie, whatever its name: equal ones of a trace once.
+pub(crate) fn artifact_object_key(tenant: &TenantId, trace_id: TraceId, sha256: &str) -> String {
+    format!("{}artifacts/{sha256}", object_prefix(tenant, trace_id))
+}
+
+/// Where a tenant's payloads lie: apart from `t/`, since they are the workflow's own data.
+pub(crate) fn payload_prefix(tenant: &TenantId) -> String {
+    format!("payloads/{tenant}/")
+}
+
+pub(crate) fn payload_key(tenant: &TenantId, trace_id: TraceId, sha256: &str) -> String {
+    format!("{}{trace_id}/{sha256}", payload_prefix(tenant))
 }
 
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
@@ -139,6 +154,14 @@ mod tests {
         assert_eq!(
             object_prefix(&tenant, trace_id),
             "t/acme/0af7651916cd43dd8448eb211c80319c/"
+        );
+        assert_eq!(
+            artifact_object_key(&tenant, trace_id, "f0"),
+            "t/acme/0af7651916cd43dd8448eb211c80319c/artifacts/f0"
+        );
+        assert_eq!(
+            payload_key(&tenant, trace_id, "f0"),
+            "payloads/acme/0af7651916cd43dd8448eb211c80319c/f0"
         );
     }
 

@@ -1,9 +1,11 @@
 //! Traces in DynamoDB and S3: keys, item versions, expiry. The only crate that names their calls.
 //!
-//! Takes masked spans only, and masks nothing itself; knows no wire JSON, authorizes nobody,
+//! Takes masked spans only, and masks nothing itself; artifacts and payloads are a workflow's
+//! own data and kept as they are, apart from what the trace says of them. Knows no wire JSON, authorizes nobody,
 //! and computes no totals. Every call is for one tenant, whose id begins every key.
 
 mod abandon;
+mod artifacts;
 mod body;
 mod chunk;
 mod compression;
@@ -14,6 +16,7 @@ mod keys;
 mod list;
 mod merge;
 mod objects;
+mod payloads;
 mod read;
 mod run_item;
 mod runs;
@@ -25,9 +28,11 @@ mod table;
 mod write;
 
 pub use abandon::AbandonedSpans;
+pub use artifacts::{Artifact, ArtifactWrite, NewArtifact};
 pub use config::StoreConfig;
 pub use error::StoreError;
 pub use list::{RunCursor, RunFilter, RunPage};
+pub use payloads::Payload;
 pub use read::{SpanPosition, StoredSpan, StructurePage, TraceStructure};
 pub use runs::{RunWrite, Summary, SummaryWrite};
 pub use store::TraceStore;

@@ -99,7 +99,7 @@ impl TraceStore {
         Ok(structure)
     }
 
-    async fn object_bytes(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) async fn object_bytes(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         retrying(|| async {
             let get = self.s3.get_object().bucket(&self.config.bucket).key(key);
             let object = match get.send().await {

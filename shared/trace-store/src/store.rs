@@ -1,3 +1,4 @@
+use lambda_process::{AwsClients, Config, ConfigError};
 use trace_model::Clock;
 
 use crate::StoreConfig;
@@ -25,13 +26,31 @@ impl TraceStore {
             clock,
         }
     }
+
+    /// The store of a process, as its settings say.
+    pub fn of_process(
+        config: &Config,
+        clients: &AwsClients,
+        clock: Clock,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self::new(
+            clients.dynamodb().clone(),
+            clients.s3().clone(),
+            StoreConfig::try_from(config)?,
+            clock,
+        ))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use trace_model::{Run, SpanId, TenantId, TraceId};
 
-    use crate::{ChunkKey, RunFilter, StoredSpan, Summary, TraceStore};
+    use crate::{
+        Artifact, ChunkKey, NewArtifact, Payload, RunFilter, StoredSpan, Summary, TraceStore,
+    };
 
     /// Never called: that it compiles is the test. Handlers are spawned, and axum's must be
     /// `Send`.
@@ -44,6 +63,9 @@ mod tests {
         run: &Run,
         span: &StoredSpan,
         key: &ChunkKey,
+        new_artifact: NewArtifact,
+        artifact: &Artifact,
+        payload: &Payload,
     ) {
         fn spawnable(_: impl Send) {}
         spawnable(store.create_table_if_missing());
@@ -60,5 +82,12 @@ mod tests {
         spawnable(store.read_content(tenant, trace_id, span, "field"));
         spawnable(store.read_chunk(key));
         spawnable(store.chunk_from_image(key, serde_dynamo::Item::default()));
+        spawnable(store.write_artifact(tenant, trace_id, new_artifact));
+        spawnable(store.list_artifacts(tenant, trace_id));
+        spawnable(store.artifact(tenant, trace_id, "id"));
+        spawnable(store.read_artifact(tenant, trace_id, artifact));
+        spawnable(store.artifact_link(tenant, trace_id, artifact, Duration::ZERO));
+        spawnable(store.write_payload(tenant, trace_id, "text/plain", Vec::new()));
+        spawnable(store.read_payload(tenant, payload));
     }
 }

@@ -37,7 +37,8 @@ pub struct WriteReceipt {
     pub objects: usize,
 }
 
-enum ChunkWrite {
+/// What became of an item that is written once.
+pub(crate) enum ItemWrite {
     New,
     AlreadyStored,
 }
@@ -89,25 +90,29 @@ impl TraceStore {
         let put_items = self.put_content_items(tenant, trace_id, &content_items);
         futures::try_join!(put_objects, put_items)?;
 
-        let put_chunks = chunks.iter().map(|chunk| self.put_chunk(chunk));
+        let put_chunks = chunks.iter().map(|chunk| self.put_once(chunk, chunk::WHAT));
         for write in side_by_side(put_chunks.collect()).await? {
             match write {
-                ChunkWrite::New => receipt.chunks += 1,
-                ChunkWrite::AlreadyStored => receipt.chunks_already_stored += 1,
+                ItemWrite::New => receipt.chunks += 1,
+                ItemWrite::AlreadyStored => receipt.chunks_already_stored += 1,
             }
         }
         Ok(receipt)
     }
 
-    /// Leaves a chunk that is there untouched, so that a retried write is no change in the
+    /// Leaves an item that is there untouched, so that a retried write is no change in the
     /// table's stream.
-    async fn put_chunk(&self, chunk: &SdkItem) -> Result<ChunkWrite, StoreError> {
+    pub(crate) async fn put_once(
+        &self,
+        item: &SdkItem,
+        what: &'static str,
+    ) -> Result<ItemWrite, StoreError> {
         retrying(|| async {
             let put = self
                 .dynamodb
                 .put_item()
                 .table_name(&self.config.table)
-                .set_item(Some(chunk.clone()))
+                .set_item(Some(item.clone()))
                 .condition_expression("attribute_not_exists(#pk) OR #expires_at <= :now")
                 .expression_attribute_names("#pk", TABLE.partition_key)
                 .expression_attribute_names("#expires_at", TABLE.ttl_attribute)
@@ -115,15 +120,15 @@ impl TraceStore {
                 .send()
                 .await;
             match put {
-                Ok(_) => Ok(ChunkWrite::New),
+                Ok(_) => Ok(ItemWrite::New),
                 Err(error)
                     if error
                         .as_service_error()
                         .is_some_and(aws_sdk_dynamodb::operation::put_item::PutItemError::is_conditional_check_failed_exception) =>
                 {
-                    Ok(ChunkWrite::AlreadyStored)
+                    Ok(ItemWrite::AlreadyStored)
                 }
-                Err(error) => Err(failed("PutItem", chunk::WHAT)(error)),
+                Err(error) => Err(failed("PutItem", what)(error)),
             }
         })
         .await

@@ -3,7 +3,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 
-use trace_model::Traceparent;
+use trace_model::{AttributeValue, Content, SpanId, TenantId, TraceId, Traceparent};
 
 use crate::layer;
 use crate::open_span::OpenSpan;
@@ -11,6 +11,45 @@ use crate::open_span::OpenSpan;
 /// What to send on in a `traceparent` header; `None` outside of a node.
 pub fn current_traceparent() -> Option<Traceparent> {
     current().map(|span| span.traceparent())
+}
+
+/// Where the work that runs now stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrentTask {
+    pub tenant: TenantId,
+    pub trace_id: TraceId,
+    /// The attempt that the node is the work of, where its payload says so.
+    pub attempt: Option<SpanId>,
+    /// The innermost open span.
+    pub span_id: SpanId,
+}
+
+/// `None` outside of a node.
+pub fn current_task() -> Option<CurrentTask> {
+    let span = current()?;
+    let trace = span.trace();
+    Some(CurrentTask {
+        tenant: trace.tenant.clone(),
+        trace_id: trace.trace_id,
+        attempt: trace.attempt,
+        span_id: span.traceparent().span_id,
+    })
+}
+
+/// Sets an attribute of the innermost open span; does nothing outside of a node.
+pub fn annotate(key: &str, value: impl Into<AttributeValue>) {
+    if let Some(span) = current() {
+        span.change(|span| span.set(key, value));
+    }
+}
+
+/// Keeps a large value of the innermost open span.
+pub fn annotate_content(field: &str, content: Content) {
+    if let Some(span) = current() {
+        span.change(|span| {
+            span.content.insert(field.to_owned(), content);
+        });
+    }
 }
 
 /// What put a span on the thread: a handle's scope, or one of `tracing`'s spans.

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 use trace_model::{AttributeValue, Attributes, Clock, Timestamp};
-use trace_store::{StoreConfig, TraceStore};
+use trace_store::TraceStore;
 
 use crate::layer::{Capture, layer};
 use crate::node::{Invocation, NodeFailure, WorkflowTracer};
@@ -33,7 +33,7 @@ where
     Output: Serialize + Send + 'static,
     Failure: Into<Diagnostic> + 'static,
 {
-    let tracer = WorkflowTracer::start(&Config::from_env()?).await?;
+    let (tracer, _) = WorkflowTracer::start(&Config::from_env()?).await?;
     let handler = Arc::new(handler);
     let flush = FlushLayer::new(tracer.clone());
     let service = service_fn(move |event: LambdaEvent<Value>| {
@@ -56,19 +56,16 @@ where
 }
 
 impl WorkflowTracer {
-    /// The tracer of a Lambda's process, with its logs started and its store at hand.
-    pub async fn start(config: &Config) -> Result<Self, Error> {
+    /// The tracer of a Lambda's process, its logs started, and the store that it writes to.
+    pub async fn start(config: &Config) -> Result<(Self, TraceStore), Error> {
         let clock = Clock::system();
         let spans = layer(Capture::default());
         logging::init_with(LogFormat::Json, &config.log_filter, clock.clone(), spans)?;
         let clients = AwsClients::from_env().await;
-        let mut store = StoreConfig::new(config.table()?, config.bucket()?);
-        store.retention = Duration::from_hours(24 * u64::from(config.retention_days));
-        let (dynamodb, s3) = (clients.dynamodb().clone(), clients.s3().clone());
-        let store = TraceStore::new(dynamodb, s3, store, clock.clone());
+        let store = TraceStore::of_process(config, &clients, clock.clone())?;
         let resource = resource(config, &lambda_runtime::Config::from_env());
-        let tracer = Self::new(store, Policy::standard(), clock, resource);
-        Ok(tracer.with_default_tenant(config.tenant.clone()))
+        let tracer = Self::new(store.clone(), Policy::standard(), clock, resource);
+        Ok((tracer.with_default_tenant(config.tenant.clone()), store))
     }
 }
 

@@ -23,7 +23,7 @@ mod recorder;
 mod writer;
 
 pub use context::TaskContext;
-pub use current::current_traceparent;
+pub use current::{CurrentTask, annotate, annotate_content, current_task, current_traceparent};
 pub use handle::{SpanHandle, span};
 pub use http_call::{HttpCall, http_call};
 pub use lambda::{FlushLayer, FlushService, run};

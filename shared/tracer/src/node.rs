@@ -178,6 +178,7 @@ impl WorkflowTracer {
         let trace = Arc::new(NodeTrace {
             tenant: context.tenant.clone(),
             trace_id: context.trace_id,
+            attempt: context.parent,
             recorder: Arc::clone(&self.recorder),
         });
         let name = invocation.name.as_str();
@@ -246,7 +247,8 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("the work panicked").to_owned()
 }
 
-/// A payload less what Stepscope put there itself.
+/// A payload less what Stepscope put there itself, and less the task token, which is a
+/// credential.
 struct WithoutContext<'a>(&'a Value);
 
 impl Serialize for WithoutContext<'_> {
@@ -256,7 +258,7 @@ impl Serialize for WithoutContext<'_> {
         };
         let mut map = serializer.serialize_map(None)?;
         for (key, value) in fields {
-            if key != "headers" && key != "stepscope" {
+            if !matches!(key.as_str(), "headers" | "stepscope" | "task_token") {
                 map.serialize_entry(key, value)?;
             }
         }

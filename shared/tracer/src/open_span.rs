@@ -13,6 +13,8 @@ const MOST_EVENTS: usize = 1_000;
 pub(crate) struct NodeTrace {
     pub(crate) tenant: TenantId,
     pub(crate) trace_id: TraceId,
+    /// That the node is the work of.
+    pub(crate) attempt: Option<SpanId>,
     pub(crate) recorder: Arc<Recorder>,
 }
 

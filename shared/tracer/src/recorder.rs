@@ -213,6 +213,7 @@ mod tests {
         let trace = Arc::new(NodeTrace {
             tenant: TenantId::default(),
             trace_id: TraceId::random(),
+            attempt: None,
             recorder: Arc::clone(recorder),
         });
         let open = || OpenSpan::open(Arc::clone(&trace), None, "step", SpanKind::Internal, |_| {});

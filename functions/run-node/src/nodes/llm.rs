@@ -4,7 +4,6 @@ mod answer;
 mod failure;
 mod schema;
 mod target;
-mod template;
 
 use std::time::Duration;
 
@@ -18,10 +17,10 @@ use tracer::{ModelCall, message, model_call};
 use super::NodeCall;
 use crate::error::NodeError;
 use crate::parameters;
+use crate::template::{Escape, Templates};
 use answer::{Answer, Delivery};
 use schema::Schema;
 pub(crate) use target::Models;
-use template::Templates;
 
 /// Longer than a function may run: the deadline is what ends a call.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(15);
@@ -141,7 +140,7 @@ struct Asked {
 }
 
 fn fill_in(parameters: &Parameters, input: &Value) -> Result<Prompt, NodeError> {
-    let templates = Templates::new(input);
+    let templates = Templates::new(input, Escape::Nothing);
     let mut messages = Vec::new();
     for (index, message) in parameters.messages.iter().flatten().enumerate() {
         let name = format!("parameters.messages[{index}].content");

@@ -1,6 +1,8 @@
 //! The node kinds. A new one is a file here and a line in [`KINDS`]:
 //! docs/how-to/add-a-node.md is the checklist.
 
+pub(crate) mod approval;
+pub(crate) mod artifact;
 pub(crate) mod http;
 pub(crate) mod llm;
 
@@ -12,7 +14,7 @@ use crate::environment::NodeEnvironment;
 use crate::error::NodeError;
 use crate::parameters::{kind_of, nearest};
 
-static KINDS: [NodeKind; 2] = [
+static KINDS: [NodeKind; 4] = [
     NodeKind {
         name: "llm",
         run: |call| Box::pin(llm::run(call)),
@@ -20,6 +22,14 @@ static KINDS: [NodeKind; 2] = [
     NodeKind {
         name: "http",
         run: |call| Box::pin(http::run(call)),
+    },
+    NodeKind {
+        name: "artifact",
+        run: |call| Box::pin(artifact::run(call)),
+    },
+    NodeKind {
+        name: "approval",
+        run: |call| Box::pin(approval::run(call)),
     },
 ];
 
@@ -33,6 +43,8 @@ pub(crate) struct NodeCall<'a> {
     pub(crate) environment: &'a NodeEnvironment,
     pub(crate) parameters: &'a Value,
     pub(crate) input: &'a Value,
+    /// What the payload has at `task_token`: a credential, to be told to nobody.
+    pub(crate) task_token: Option<&'a Value>,
     pub(crate) deadline: Deadline,
 }
 

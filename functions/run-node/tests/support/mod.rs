@@ -5,40 +5,75 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use lambda_process::AllowedAddress;
+use lambda_process::{AllowedAddress, LocalService};
+use local_storage::{Durability, LocalStorage, LocalStorageConfig, LoopbackCredentials};
 use redaction::Policy;
 use run_node::{ModelSettings, NodeEnvironment, NodeError, NodeSettings, handle};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
-use trace_model::{Attributes, Clock, Span, SpanKind};
+use trace_model::{Attributes, Clock, ExecutionArn, Span, SpanKind, TraceId};
+use trace_store::{StoreConfig, TraceStore};
 use tracer::{SpanWrite, WorkflowTracer};
+
+pub(crate) const ARN: &str = "arn:aws:states:us-east-1:000000000000:execution:triage:run-1";
+
+const BUCKET: &str = "stepscope";
+
+/// A task's payload as a state machine of the tenant acme writes it.
+pub(crate) fn payload(node: &str, parameters: Value, input: Value) -> Value {
+    let trace_id = TraceId::of_execution(&ExecutionArn::parse(ARN).unwrap());
+    json!({
+        "node": node, "parameters": parameters, "input": input,
+        "headers": {"traceparent": format!("00-{trace_id}-b7ad6b7169203331-01")},
+        "stepscope": {"execution": ARN, "tenant": "acme", "state": "Step", "attempt": 0},
+    })
+}
 
 /// The nodes of a process, and the spans that they wrote.
 pub(crate) struct Nodes {
     environment: NodeEnvironment,
     written: Arc<Mutex<Vec<Span>>>,
+    pub(crate) store: TraceStore,
+    pub(crate) s3: aws_sdk_s3::Client,
+    _folder: TempDir,
 }
 
 impl Nodes {
-    pub(crate) fn allowing(addresses: &[SocketAddr]) -> Self {
+    pub(crate) async fn allowing(addresses: &[SocketAddr]) -> Self {
+        Self::allowing_with(addresses, ModelSettings::default()).await
+    }
+
+    pub(crate) async fn allowing_with(addresses: &[SocketAddr], models: ModelSettings) -> Self {
         let allow = addresses.iter().map(|address| AllowedAddress {
             host: address.ip().to_string(),
             port: address.port(),
         });
         Self::new(NodeSettings {
             http_allow: allow.collect(),
-            ..NodeSettings::default()
+            models,
         })
+        .await
     }
 
-    pub(crate) fn with_models(models: ModelSettings) -> Self {
+    pub(crate) async fn with_models(models: ModelSettings) -> Self {
         Self::new(NodeSettings {
             models,
             ..NodeSettings::default()
         })
+        .await
     }
 
-    fn new(settings: NodeSettings) -> Self {
+    /// Their store has a table, and the bucket it names is not there.
+    pub(crate) async fn without_bucket() -> Self {
+        Self::storing_in("missing", NodeSettings::default()).await
+    }
+
+    async fn new(settings: NodeSettings) -> Self {
+        Self::storing_in(BUCKET, settings).await
+    }
+
+    async fn storing_in(bucket: &str, settings: NodeSettings) -> Self {
         let written = Arc::new(Mutex::new(Vec::new()));
         let spans = Arc::clone(&written);
         let write = SpanWrite::new(move |_, _, redacted| {
@@ -52,9 +87,33 @@ impl Nodes {
             Clock::system(),
             Attributes::new(),
         );
+        let folder = tempfile::tempdir().unwrap();
+        let config = LocalStorageConfig {
+            durability: Durability::ProcessCrash,
+            loopback_credentials: LoopbackCredentials {
+                access_key_id: "local".to_owned(),
+                secret_access_key: "local".to_owned(),
+            },
+        };
+        let storage = LocalStorage::open(folder.path(), config).unwrap();
+        let at = |http_client| LocalService {
+            http_client,
+            endpoint_url: "http://storage.internal".to_owned(),
+        };
+        let s3 = at(storage.s3_http_client()).s3("us-east-1");
+        let dynamodb = at(storage.dynamodb_http_client()).dynamodb("us-east-1");
+        let store = |bucket: &str| {
+            let config = StoreConfig::new("stepscope", bucket);
+            TraceStore::new(dynamodb.clone(), s3.clone(), config, Clock::system())
+        };
+        store(BUCKET).create_table_if_missing().await.unwrap();
+        let store = store(bucket);
         Self {
-            environment: NodeEnvironment::new(tracer, settings).unwrap(),
+            environment: NodeEnvironment::new(tracer, store.clone(), settings).unwrap(),
             written,
+            store,
+            s3,
+            _folder: folder,
         }
     }
 

@@ -104,10 +104,7 @@ impl LocalCloud {
         let started = clock.now();
 
         // The store and what writes to it.
-        let store_config = StoreConfig {
-            retention: Duration::from_hours(24) * config.retention_days,
-            ..StoreConfig::new(TABLE, BUCKET)
-        };
+        let store_config = StoreConfig::new(TABLE, BUCKET).kept_for_days(config.retention_days);
         let store = engines::store(&storage, store_config, &clock);
         store.create_table_if_missing().await?;
         let policy = Policy::standard();
@@ -120,7 +117,7 @@ impl LocalCloud {
         .with_default_tenant(config.tenant.clone());
 
         // The engine, which calls our nodes, and the recorder, which reads its histories.
-        let environment = nodes::environment(&config, tracer.clone(), &demo_url)?;
+        let environment = nodes::environment(&config, tracer.clone(), store.clone(), &demo_url)?;
         let step_functions = LocalStepFunctions::start(local_step_functions::Config {
             data: options.data.clone(),
             place: engines::place(),

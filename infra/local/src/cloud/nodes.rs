@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use trace_model::Attributes;
+use trace_store::TraceStore;
 use tracer::{Invocation, WorkflowTracer};
 use url::Url;
 
@@ -96,6 +97,7 @@ async fn invoke(
 pub(super) fn environment(
     config: &Config,
     tracer: WorkflowTracer,
+    store: TraceStore,
     demo_url: &Url,
 ) -> anyhow::Result<Arc<NodeEnvironment>> {
     let mut settings = NodeSettings::from(config);
@@ -104,5 +106,5 @@ pub(super) fn environment(
         host: demo_url.host_str().unwrap_or_default().to_owned(),
         port: demo_url.port_or_known_default().unwrap_or_default(),
     });
-    Ok(Arc::new(NodeEnvironment::new(tracer, settings)?))
+    Ok(Arc::new(NodeEnvironment::new(tracer, store, settings)?))
 }

@@ -26,6 +26,8 @@ pub(crate) struct Backend {
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) name: String,
     pub(crate) clock: Clock,
+    /// Whether a link reaches its S3 from outside of this process.
+    pub(crate) serves_links: bool,
     _folder: Option<Arc<TempDir>>,
 }
 
@@ -56,6 +58,7 @@ impl Backend {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             name: format!("stepscope-{}", NAMES.fetch_add(1, Ordering::SeqCst)),
             clock: Clock::manual(now()),
+            serves_links: folder.is_none(),
             _folder: folder,
         }
     }

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a case that fails panics")]
 
+mod artifact_cases;
 mod backend;
 mod content_cases;
+mod payload_cases;
 mod run_cases;
 mod spans;
 mod structure_cases;
@@ -72,6 +74,19 @@ contract! {
     run_cases::lists_are_newest_first_and_filtered,
     run_cases::pages_of_a_list_are_complete,
     run_cases::hard_case_5_a_list_and_its_cursor_belong_to_one_tenant,
+    artifact_cases::an_artifact_comes_back_as_it_was,
+    artifact_cases::the_same_attempt_makes_the_same_artifact,
+    artifact_cases::hard_case_20_an_artifact_s_bytes_come_before_its_item,
+    artifact_cases::hard_case_5_artifacts_belong_to_one_tenant,
+    artifact_cases::hard_case_22_an_expired_artifact_is_invisible,
+    artifact_cases::artifacts_of_an_earlier_run_of_the_name_are_not_shown,
+    artifact_cases::altered_bytes_of_an_artifact_are_refused,
+    artifact_cases::hard_case_8_a_link_lives_five_minutes_and_forces_a_download,
+    artifact_cases::an_artifact_of_a_newer_format_is_refused_in_words,
+    payload_cases::a_payload_comes_back_as_it_was,
+    payload_cases::hard_case_5_a_forged_reference_opens_nothing,
+    payload_cases::an_altered_payload_is_refused,
+    payload_cases::hard_case_22_an_expired_payload_is_gone,
     version_cases::a_newer_format_is_refused_in_words,
     version_cases::golden_items_stay_readable,
 }

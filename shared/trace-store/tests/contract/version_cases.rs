@@ -51,10 +51,11 @@ pub(crate) async fn a_newer_format_is_refused_in_words(backend: Backend) {
 
 /// Items as each version of this program wrote them, in DynamoDB's JSON. Never edited: a new
 /// format adds files.
-const GOLDEN: [(&str, &str); 4] = [
+const GOLDEN: [(&str, &str); 5] = [
     ("v1-run", include_str!("../../golden/v1-run.json")),
     ("v1-chunk", include_str!("../../golden/v1-chunk.json")),
     ("v1-content", include_str!("../../golden/v1-content.json")),
+    ("v1-artifact", include_str!("../../golden/v1-artifact.json")),
     (
         "v1-headless",
         include_str!("../../golden/v1-run-before-open.json"),
@@ -95,6 +96,11 @@ pub(crate) async fn golden_items_stay_readable(backend: Backend) {
         .read_content(&acme(), trace_id(), span, "workflow.output")
         .await;
     assert_eq!(large.unwrap(), "Paris. ".repeat(1000));
+    let artifacts = store.list_artifacts(&acme(), trace_id()).await.unwrap();
+    assert_eq!(artifacts.len(), 1);
+    assert_eq!(artifacts[0].id, "3f2a4bd5ac6c0f4ac9f0e3f7b6a1e2d3");
+    assert_eq!(artifacts[0].name, "reply.html");
+    assert_eq!((artifacts[0].bytes, artifacts[0].span_id), (12, span_id(8)));
     let mut later = run("later", 1);
     later.trace_id = "00000000000000000000000000000001".parse().unwrap();
     store.open_run(&later).await.unwrap();
