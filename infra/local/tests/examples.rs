@@ -5,8 +5,12 @@
 
 mod support;
 
+use std::process::Stdio;
+
+use lambda_process::LocalService;
 use serde_json::{Value, json};
-use support::{Folder, outline};
+use support::{Dev, Folder, eventually, outline};
+use tokio::runtime::Runtime;
 
 fn run_and_trace(folder: &Folder, workflow: &str, input: Option<&Value>) -> (Value, Value) {
     let input = input.map(Value::to_string);
@@ -53,7 +57,13 @@ fn totals_add_up(trace: &Value) {
 #[test]
 fn support_triage() {
     let folder = Folder::new();
-    let (_, trace) = run_and_trace(&folder, "support-triage", None);
+    let (run, trace) = run_and_trace(&folder, "support-triage", None);
+    assert_eq!(run["output"]["outcome"], "ready to send");
+    assert_eq!(run["output"]["reply"]["name"], "reply-T-1042.html");
+    assert_eq!(
+        run["output"]["reply"]["content_type"],
+        "text/html; charset=utf-8"
+    );
     insta::assert_snapshot!(outline(&trace), @r"
     run support-triage
       state Classify
@@ -69,8 +79,113 @@ fn support_triage() {
         attempt DraftReply attempt 1
           node llm
             model chat demo-model
+      state IsItSure
+      state SaveReply
+        attempt SaveReply attempt 1
+          node artifact
+            storage PutObject artifacts
     ");
     totals_add_up(&trace);
+}
+
+/// Runs the ticket that is unsure, and answers for the person it waits for.
+fn run_the_unsure_ticket(answer: &Value) -> (Value, Value) {
+    let folder = Folder::new();
+    let dev = folder.dev(&[]);
+    let input = concat!(
+        "@",
+        env!("CARGO_MANIFEST_DIR"),
+        "/../workflows/support-triage.unsure.input.json"
+    );
+    let running = folder
+        .command(&["run", "support-triage", "--input", input, "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    answer_the_waiting_task(&dev, answer);
+    let output = running.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let execution = run["execution"].as_str().unwrap();
+    let trace = folder.succeeds_with_json(&["trace", execution, "--json"]);
+    (run, trace)
+}
+
+fn answer_the_waiting_task(dev: &Dev, answer: &Value) {
+    let runtime = Runtime::new().unwrap();
+    let client = LocalService::at(&dev.aws_endpoint_url).sfn("us-east-1");
+    let machine = "arn:aws:states:us-east-1:000000000000:stateMachine:support-triage";
+    let token = eventually("the task waits for a person", || {
+        runtime.block_on(async {
+            let listed = client.list_executions().state_machine_arn(machine);
+            let listed = listed.send().await.unwrap();
+            let execution = listed.executions().first()?;
+            let history = client
+                .get_execution_history()
+                .execution_arn(execution.execution_arn());
+            let history = history.send().await.unwrap();
+            let mut scheduled = history.events().iter();
+            scheduled.find_map(|event| {
+                let parameters = event.task_scheduled_event_details()?.parameters();
+                let parameters: Value = serde_json::from_str(parameters).unwrap();
+                let token = parameters["Payload"]["task_token"].as_str()?;
+                Some(token.to_owned())
+            })
+        })
+    });
+    let output = answer.to_string();
+    runtime
+        .block_on(
+            client
+                .send_task_success()
+                .task_token(token)
+                .output(output)
+                .send(),
+        )
+        .unwrap();
+}
+
+#[test]
+fn an_unsure_ticket_waits_for_a_person_who_approves() {
+    let answer =
+        json!({"approved": true, "by": "ann", "comment": "", "at": "2026-01-01T00:00:00Z"});
+    let (run, trace) = run_the_unsure_ticket(&answer);
+    assert_eq!(run["output"]["outcome"], "ready to send");
+    insta::assert_snapshot!(outline(&trace), @r"
+    run support-triage
+      state Classify
+        attempt Classify attempt 1
+          node llm
+            model chat demo-model
+      state Route
+      state DraftReply
+        attempt DraftReply attempt 1
+          node llm
+            model chat demo-model
+      state IsItSure
+      state AskAPerson
+        attempt AskAPerson attempt 1
+          node approval
+      state Decide
+      state SaveReply
+        attempt SaveReply attempt 1
+          node artifact
+            storage PutObject artifacts
+    ");
+}
+
+#[test]
+fn a_rejection_is_an_answer_and_no_error() {
+    let (run, trace) = run_the_unsure_ticket(&json!({"approved": false, "comment": "too vague"}));
+    assert_eq!(run["output"]["outcome"], "handed over");
+    assert_eq!(run["output"]["comment"], "too vague");
+    assert_eq!(trace["execution"]["totals"]["errors"], 0);
+    let outline = outline(&trace);
+    assert!(
+        outline.ends_with("  state Decide\n  state HandOver\n"),
+        "{outline}"
+    );
 }
 
 #[test]
@@ -125,7 +240,15 @@ fn document_digest() {
     let input = json!({"documents": documents});
     let (run, trace) = run_and_trace(&folder, "document-digest", Some(&input));
     assert_eq!(run["output"]["documents"], 20);
+    assert_eq!(run["output"]["artifact"]["name"], "digest.md");
     let outline = outline(&trace);
+    let last: Vec<&str> = outline.lines().rev().take(4).collect();
+    insta::assert_snapshot!(last.into_iter().rev().collect::<Vec<_>>().join("\n"), @r"
+      state SaveDigest
+        attempt SaveDigest attempt 1
+          node artifact
+            storage PutObject artifacts
+    ");
     let iterations = outline
         .lines()
         .filter(|line| line.trim_start().starts_with("iteration"));

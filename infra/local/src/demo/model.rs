@@ -199,7 +199,13 @@ fn fill(schema: &Value, text: &str, depth: usize) -> Value {
         Some("object") if depth < 32 => {
             let properties = schema["properties"].as_object();
             let filled = properties.into_iter().flatten();
-            let filled = filled.map(|(name, schema)| (name.clone(), fill(schema, text, depth + 1)));
+            let filled = filled.map(|(name, property)| {
+                let value = match name.as_str() {
+                    "confidence" if property["type"] == "number" => json!(confidence(schema, text)),
+                    _ => fill(property, text, depth + 1),
+                };
+                (name.clone(), value)
+            });
             Value::Object(filled.collect())
         }
         Some("array") if depth < 32 => json!([fill(&schema["items"], text, depth + 1)]),
@@ -222,6 +228,30 @@ fn choose(options: &[Value], text: &str) -> Value {
         (score(option), neutral)
     });
     best.cloned().unwrap_or(Value::Null)
+}
+
+/// How clear the choice among the first options of an object is: a text that speaks of none of
+/// them is a guess.
+fn confidence(schema: &Value, text: &str) -> f64 {
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    let options = properties.filter_map(|(_, property)| property["enum"].as_array());
+    let scores = options.take(1).flatten();
+    let mut scores: Vec<u32> = scores
+        .map(|option| overlap(text, option.as_str().unwrap_or_default()))
+        .map(|score| u32::try_from(score).unwrap_or(u32::MAX))
+        .collect();
+    scores.sort_unstable_by_key(|score| std::cmp::Reverse(*score));
+    match scores[..] {
+        [] | [0, ..] => 0.3,
+        [best] => sure(best, 0),
+        [best, second, ..] => sure(best, second),
+    }
+}
+
+/// The share of the best, in hundredths, and never quite all.
+fn sure(best: u32, second: u32) -> f64 {
+    let share = f64::from(best) / (f64::from(best) + f64::from(second));
+    (share * 100.0).round().min(95.0) / 100.0
 }
 
 /// The answer as server-sent events, a few words each.
@@ -294,6 +324,26 @@ mod tests {
         })));
         let filled: Value = serde_json::from_str(&answer.text).unwrap();
         assert_eq!(filled, json!({"category": "billing", "urgency": "high"}));
+    }
+
+    #[test]
+    fn confidence_is_how_clear_the_choice_is() {
+        let schema = json!({"type": "object", "properties": {
+            "category": {"enum": ["technical", "other", "billing"]},
+            "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+        }});
+        for (text, category, confidence) in [
+            (
+                "Please refund the payment for this invoice",
+                "billing",
+                0.95,
+            ),
+            ("An error on the page of the invoice", "billing", 0.5),
+            ("Could somebody get back to me?", "other", 0.3),
+        ] {
+            let expected = json!({"category": category, "confidence": confidence});
+            assert_eq!(fill(&schema, text, 0), expected, "{text}");
+        }
     }
 
     #[test]
