@@ -1,7 +1,7 @@
 //! A workflow's own values that are too large for a state's data, in the bucket as they are.
 
 use aws_sdk_s3::operation::get_object::GetObjectError;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
 use trace_model::{TenantId, TraceId};
 
 use crate::keys::{payload_key, payload_prefix, sha256_hex};
@@ -136,7 +136,7 @@ impl TraceStore {
             });
         }
         let body = object.body.collect().await;
-        body.map(|body| body.to_vec())
+        body.map(AggregatedBytes::to_vec)
             .map_err(|error| StoreError::Service {
                 operation: "GetObject",
                 what: WHAT,

@@ -23,11 +23,14 @@ const BUCKET: &str = "stepscope";
 /// A task's payload as a state machine of the tenant acme writes it.
 pub(crate) fn payload(node: &str, parameters: Value, input: Value) -> Value {
     let trace_id = TraceId::of_execution(&ExecutionArn::parse(ARN).unwrap());
-    json!({
-        "node": node, "parameters": parameters, "input": input,
+    let mut payload = json!({
+        "node": node,
         "headers": {"traceparent": format!("00-{trace_id}-b7ad6b7169203331-01")},
         "stepscope": {"execution": ARN, "tenant": "acme", "state": "Step", "attempt": 0},
-    })
+    });
+    payload["parameters"] = parameters;
+    payload["input"] = input;
+    payload
 }
 
 /// The nodes of a process, and the spans that they wrote.
