@@ -4,12 +4,13 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 use state_language::{
-    Assign, Environment, Evaluation, Scope, StateError, StateVisit, StatesVariable, Template, error,
+    Assign, Environment, Evaluation, Scope, State, StateError, StateVisit, StatesVariable,
+    Template, error,
 };
 
 use super::Interpreter;
 use super::frame::{Doing, FrameId, FramePlace};
-use super::run::ErrorAndCause;
+use super::run::{ErrorAndCause, state_of};
 use super::transition::{Failure, Told};
 
 /// What `$states` has beyond input and context.
@@ -183,8 +184,13 @@ impl Interpreter<'_> {
             context["State"] = json!({
                 "Name": state.name,
                 "EnteredTime": rfc3339(state.entered_at),
-                "RetryCount": state.retry_count,
             });
+            // AWS: the others cannot be retried, and have none.
+            if let Some(State::Task(_) | State::Parallel(_) | State::Map(_)) =
+                state_of(&self.machine, self.run, id)
+            {
+                context["State"]["RetryCount"] = json!(state.retry_count);
+            }
             if let Doing::Task(attempt) = &state.doing
                 && let Some(token) = &attempt.token
             {

@@ -249,7 +249,7 @@ async fn the_context_object_tells_who_runs() {
         "2023-11-14T22:13:20.000Z"
     );
     assert_eq!(context["State"]["Name"], "Tell");
-    assert_eq!(context["State"]["RetryCount"], 0);
+    assert_eq!(context["State"]["RetryCount"], Value::Null);
     let machine_name = context["StateMachine"]["Name"].as_str().unwrap();
     assert!(ended.arn.contains(machine_name));
     let machine_id = context["StateMachine"]["Id"].as_str().unwrap();
