@@ -16,8 +16,15 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use trace_model::Clock;
 
+#[path = "transitions/sizes.rs"]
+mod sizes;
+
 fn main() {
     divan::main();
+    // `--list` and the like are divan's; figures come with a whole run only.
+    if std::env::args().all(|argument| !argument.starts_with("--") || argument == "--bench") {
+        sizes::report();
+    }
 }
 
 /// States of the machines that pass or ask in a row.
@@ -107,13 +114,22 @@ struct Cloud {
     runtime: Runtime,
     engine: LocalStepFunctions,
     client: Client,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Cloud {
     fn start() -> Self {
+        Self::open(tempfile::tempdir().unwrap())
+    }
+
+    /// The next process on the same folder.
+    fn restarted(self) -> Self {
+        self.runtime.block_on(self.engine.shutdown());
+        Self::open(self.folder)
+    }
+
+    fn open(folder: tempfile::TempDir) -> Self {
         let runtime = Runtime::new().unwrap();
-        let folder = tempfile::tempdir().unwrap();
         let config = Config {
             data: folder.path().to_owned(),
             place: Place::default(),
@@ -132,7 +148,7 @@ impl Cloud {
             runtime,
             engine,
             client: Client::from_conf(config),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -144,6 +160,18 @@ impl Cloud {
             .role_arn("arn:aws:iam::1:role/r");
         let create = create.definition(definition.to_string()).send();
         self.runtime.block_on(create).unwrap().state_machine_arn
+    }
+
+    /// Starts so many executions.
+    fn begin(&self, machine: &str, count: usize) {
+        let start = self
+            .client
+            .start_execution()
+            .state_machine_arn(machine)
+            .input("1");
+        let started = (0..count).map(|_| start.clone().send());
+        let started = self.runtime.block_on(futures::future::join_all(started));
+        assert!(started.iter().all(Result::is_ok));
     }
 
     /// Runs so many executions side by side to their ends.

@@ -31,7 +31,7 @@ impl LocalStepFunctions {
             "DescribeStateMachine" => self.describe_state_machine(read(body)?).await?,
             "ListStateMachines" => self.list_state_machines(read(body)?).await?,
             "ValidateStateMachineDefinition" => {
-                state_machines::validate_state_machine_definition(&read(body)?)
+                state_machines::validate_state_machine_definition(read(body)?).await?
             }
             "TagResource" => self.tag_resource(read(body)?).await?,
             "UntagResource" => self.untag_resource(read(body)?).await?,

@@ -12,7 +12,7 @@ use crate::capabilities::unserved;
 use crate::engine::Request;
 use crate::history::epoch_seconds;
 use crate::store::{Machine, Revision};
-use crate::{AwsError, LocalStepFunctions};
+use crate::{AwsError, Error, LocalStepFunctions};
 
 /// Configuration that is kept and described, and has no effect here.
 const SETTINGS: [&str; 3] = [
@@ -106,14 +106,14 @@ impl LocalStepFunctions {
                 "State Machine Type is not supported: only STANDARD runs locally",
             ));
         }
-        let machine = checked(&request.definition)?;
+        let (definition, machine) = checked(request.definition).await?;
         let account = &self.place.account;
         let role_arn = request
             .role_arn
             .unwrap_or_else(|| format!("arn:aws:iam::{account}:role/local"));
         self.request(Request::CreateStateMachine {
             name: request.name,
-            definition: request.definition,
+            definition,
             machine,
             role_arn,
             tags: tags_object(request.tags),
@@ -127,10 +127,7 @@ impl LocalStepFunctions {
         request: UpdateStateMachine,
     ) -> Result<Value, AwsError> {
         let definition = match request.definition {
-            Some(text) => {
-                let machine = checked(&text)?;
-                Some((text, machine))
-            }
+            Some(text) => Some(checked(text).await?),
             None => None,
         };
         let settings = settings_of(request.rest);
@@ -255,8 +252,17 @@ pub(super) fn describe(arn: &str, revision: &Revision) -> Value {
 }
 
 /// Every problem of a definition with its place, without making anything of it.
-pub(super) fn validate_state_machine_definition(request: &ValidateStateMachineDefinition) -> Value {
-    let diagnostics: Vec<Value> = match state_language::parse(&request.definition) {
+pub(super) async fn validate_state_machine_definition(
+    request: ValidateStateMachineDefinition,
+) -> Result<Value, AwsError> {
+    let validate = move || validated(&request.definition);
+    Ok(tokio::task::spawn_blocking(validate)
+        .await
+        .map_err(Error::Thread)?)
+}
+
+fn validated(definition: &str) -> Value {
+    let diagnostics: Vec<Value> = match state_language::parse(definition) {
         Ok(machine) => unserved(&machine)
             .into_iter()
             .map(|message| {
@@ -279,7 +285,16 @@ pub(super) fn validate_state_machine_definition(request: &ValidateStateMachineDe
     json!({"result": result, "diagnostics": diagnostics, "truncated": false})
 }
 
-fn checked(definition: &str) -> Result<Arc<StateMachine>, AwsError> {
+/// A definition that can be run, with its text. A megabyte of it takes a while to check, and that
+/// holds up nobody else.
+async fn checked(definition: String) -> Result<(String, Arc<StateMachine>), AwsError> {
+    let check = move || runnable(&definition).map(|machine| (definition, machine));
+    tokio::task::spawn_blocking(check)
+        .await
+        .map_err(Error::Thread)?
+}
+
+fn runnable(definition: &str) -> Result<Arc<StateMachine>, AwsError> {
     let refused = |problem: &str| {
         AwsError::new(
             "InvalidDefinition",

@@ -44,7 +44,8 @@ pub(crate) struct Run {
     pub(crate) machine: Arc<StateMachine>,
     pub(crate) last_event_id: i64,
     pub(crate) next_frame_id: FrameId,
-    pub(crate) frames: BTreeMap<FrameId, Frame>,
+    /// Most runs have one, and a node of the map has room for many: hence the box.
+    pub(crate) frames: BTreeMap<FrameId, Box<Frame>>,
     pub(crate) outcome: Outcome,
     /// Frames in [`Doing::Ready`], in turn.
     pub(crate) ready: VecDeque<FrameId>,
@@ -101,7 +102,7 @@ impl Run {
         machine: Arc<StateMachine>,
         last_event_id: i64,
         next_frame_id: FrameId,
-        mut frames: BTreeMap<FrameId, Frame>,
+        mut frames: BTreeMap<FrameId, Box<Frame>>,
     ) -> Self {
         link_scopes(&mut frames);
         count_children(&mut frames);
@@ -148,7 +149,7 @@ impl Run {
             activity: Activity::Pending,
             failed_in: None,
         };
-        self.frames.insert(id, frame);
+        self.frames.insert(id, Box::new(frame));
         self.changed.insert(id);
         id
     }
@@ -168,12 +169,12 @@ impl Run {
     }
 
     pub(crate) fn frame(&self, id: FrameId) -> Option<&Frame> {
-        self.frames.get(&id)
+        self.frames.get(&id).map(Box::as_ref)
     }
 
     pub(crate) fn frame_mut(&mut self, id: FrameId) -> Option<&mut Frame> {
         self.changed.insert(id);
-        self.frames.get_mut(&id)
+        self.frames.get_mut(&id).map(Box::as_mut)
     }
 
     pub(crate) fn in_state(&self, id: FrameId) -> Option<&InState> {
@@ -226,7 +227,7 @@ impl Run {
 }
 
 /// An outer frame always has the lower id.
-fn link_scopes(frames: &mut BTreeMap<FrameId, Frame>) {
+fn link_scopes(frames: &mut BTreeMap<FrameId, Box<Frame>>) {
     let mut linked: BTreeMap<FrameId, Arc<Scope>> = BTreeMap::new();
     for (id, frame) in frames.iter_mut() {
         if let Some(outer) = frame.place.parent().and_then(|parent| linked.get(&parent)) {
@@ -237,7 +238,7 @@ fn link_scopes(frames: &mut BTreeMap<FrameId, Frame>) {
 }
 
 /// How far each fan-out is, from its children.
-fn count_children(frames: &mut BTreeMap<FrameId, Frame>) {
+fn count_children(frames: &mut BTreeMap<FrameId, Box<Frame>>) {
     let ids: Vec<FrameId> = frames.keys().copied().collect();
     for id in ids {
         count_children_of(frames, id);
@@ -245,7 +246,7 @@ fn count_children(frames: &mut BTreeMap<FrameId, Frame>) {
 }
 
 /// How far a fan-out is, from its children: those that ended stay until all have.
-pub(super) fn count_children_of(frames: &mut BTreeMap<FrameId, Frame>, id: FrameId) {
+pub(super) fn count_children_of(frames: &mut BTreeMap<FrameId, Box<Frame>>, id: FrameId) {
     let Some(Activity::InState(state)) = frames.get(&id).map(|frame| &frame.activity) else {
         return;
     };

@@ -39,7 +39,7 @@ pub(crate) enum RedriveFilter {
 pub(crate) struct StoredRun {
     pub(crate) execution: Execution,
     pub(crate) revision: Revision,
-    pub(crate) frames: BTreeMap<FrameId, Frame>,
+    pub(crate) frames: BTreeMap<FrameId, Box<Frame>>,
 }
 
 #[derive(Debug, Clone)]
@@ -231,7 +231,7 @@ impl Reading {
         Ok(found.first().copied())
     }
 
-    fn frames(&self, execution: &Execution) -> Result<BTreeMap<FrameId, Frame>, Error> {
+    fn frames(&self, execution: &Execution) -> Result<BTreeMap<FrameId, Box<Frame>>, Error> {
         let sql = "SELECT id, contents FROM frames WHERE execution = ?1";
         let rows: Vec<(FrameId, String)> =
             self.many(sql, [execution.id], |row| Ok((row.get(0)?, row.get(1)?)))?;

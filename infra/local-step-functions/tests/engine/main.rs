@@ -12,6 +12,7 @@ mod failures;
 mod fan_out;
 mod limits;
 mod nested;
+mod random_machines;
 mod recovery;
 mod redrives;
 mod states;
