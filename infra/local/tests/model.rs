@@ -70,6 +70,7 @@ fn examples_are_traced_with_the_true_token_counts_of_a_real_model() {
 fn in_one_piece(folder: &Folder, workflow: &str) -> String {
     let mut definition = example(&format!("{workflow}.asl.json"));
     let changed = set_stream(&mut definition);
+    ask_nobody(&mut definition);
     assert!(changed > 0, "{workflow} calls no model");
     let file = folder.write(&format!("{workflow}.asl.json"), &definition.to_string());
     file.to_str().unwrap().to_owned()
@@ -88,6 +89,15 @@ fn set_stream(value: &mut Value) -> usize {
         _ => Vec::new(),
     };
     changed + inner.into_iter().map(set_stream).sum::<usize>()
+}
+
+/// How sure the model is of itself is nothing to rely on here: who is asked does not answer.
+fn ask_nobody(definition: &mut Value) {
+    for state in definition["States"].as_object_mut().unwrap().values_mut() {
+        if state["Arguments"]["Payload"]["node"] == "approval" {
+            state["TimeoutSeconds"] = json!(1);
+        }
+    }
 }
 
 fn example_input(workflow: &str) -> Value {

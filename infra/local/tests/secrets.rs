@@ -53,6 +53,8 @@ fn a_planted_secret_is_kept_nowhere_and_told_to_nobody() {
     let environment: Vec<_> = environment.iter().map(|(k, v)| (*k, v.as_str())).collect();
     let dev = folder.dev_with(&[], &environment);
     seen.answer_tasks_at(&dev.aws_endpoint_url);
+    let approval = planted.json("approval's answer").to_string();
+    let approved = runtime.spawn(approve(dev.aws_endpoint_url.clone(), approval));
 
     let mut evidence = Evidence::default();
     let api = Api::new(&runtime, &folder, &dev);
@@ -61,10 +63,11 @@ fn a_planted_secret_is_kept_nowhere_and_told_to_nobody() {
         run_by_the_api(&folder, &api, &mut planted),
     ];
     probe(&api, &dev, &mut planted);
-    for token in seen.task_tokens() {
+    let approval = runtime.block_on(approved).unwrap();
+    for token in seen.task_tokens().into_iter().chain([approval]) {
         // What cannot be guessed is at the end.
         let core = token[token.len() - 40..].to_owned();
-        planted.known("the awaited task", "the engine's task token", core);
+        planted.known("an awaited task", "the engine's task token", core);
     }
     assert!(
         !seen.task_tokens().is_empty(),
@@ -102,6 +105,12 @@ fn a_planted_secret_is_kept_nowhere_and_told_to_nobody() {
     }
 
     assert!(spans > 30 && evidence.unfolded > 10 && objects > 0);
+    // The workflow's own data is there, unmasked, and nowhere else.
+    assert_eq!(
+        evidence.own_data.len(),
+        3,
+        "two artifacts and a large value"
+    );
     let search = planted.search();
     let mut leaks = String::new();
     for (sink, bytes) in &evidence.found {
@@ -369,6 +378,42 @@ fn run_the_leaky_workflow(folder: &Folder, planted: &mut Planted, address: &str)
             &json!({"url": format!("{service}/{name}")}),
         );
     }
+    tasks.task(
+        "Request by reference",
+        "lambda:invoke",
+        &json!({
+            "node": "http", "parameters": {"url": format!("{service}/large")},
+            "max_output_bytes": 8192,
+        }),
+    );
+    tasks.node(
+        "Artifact by reference",
+        "artifact",
+        &json!({"name": "seen.json", "json": "{% $states.input.Payload.body %}"}),
+    );
+    tasks.node(
+        "Artifact",
+        "artifact",
+        &json!({"name": "{{ input.file }}", "template": "<p>{{ input.artifact }}</p>"}),
+    );
+    tasks.node(
+        "Refused artifact",
+        "artifact",
+        &json!({"name": "{{ input.refused_file }}", "text": "x"}),
+    );
+    tasks.node(
+        "Forged reference",
+        "artifact",
+        &json!({"name": "a", "json": {"stepscope_reference": "{% $planted.reference %}"}}),
+    );
+    tasks.task(
+        "Approve",
+        "lambda:invoke.waitForTaskToken",
+        &json!({
+            "node": "approval", "task_token": "{% $states.context.Task.Token %}",
+            "parameters": {"question": "{{ input.question }}", "details": "{% $planted.details %}"},
+        }),
+    );
     tasks.node(
         "Credentials in a URL",
         "http",
@@ -433,6 +478,25 @@ fn run_the_leaky_workflow(folder: &Folder, planted: &mut Planted, address: &str)
             "http://10.0.0.1/?client_secret={}&note={}",
             planted.secret("refused URL", "client secret"), planted.canary("refused URL"),
         ),
+        "artifact": planted.text("artifact"),
+        "file": format!(
+            "The {} of {}.html", planted.canary("artifact's name"),
+            planted.secret("artifact's name", "git token"),
+        ),
+        "refused_file": format!(
+            "../{} of {}", planted.canary("refused name"),
+            planted.secret("refused name", "model key"),
+        ),
+        "reference": {
+            "bucket": "stepscope", "bytes": 1, "sha256": "0",
+            "key": format!("payloads/{}", planted.secret("forged reference", "slack token")),
+            "content_type": planted.canary("forged reference"),
+        },
+        "question": format!(
+            "Is {} of {} right, for {}?", planted.canary("question"),
+            planted.secret("question", "git token"), planted.secret("question", "email"),
+        ),
+        "details": planted.json("details"),
         "parameter": planted.text("parameter"),
         "number": planted.text("JSONata error"),
         "items": [planted.json("item"), planted.json("other item")],
@@ -461,6 +525,38 @@ fn run_the_leaky_workflow(folder: &Folder, planted: &mut Planted, address: &str)
         "{run:#}"
     );
     run["execution"].as_str().unwrap().to_owned()
+}
+
+/// Answers the task that waits for an approval, and gives its token: from the execution's
+/// history, the only place that has it.
+async fn approve(aws_endpoint_url: String, answer: String) -> String {
+    let client = LocalService::at(&aws_endpoint_url).sfn("us-east-1");
+    let machine = "arn:aws:states:us-east-1:000000000000:stateMachine:leaky";
+    for _ in 0..6_000 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        let executions = client.list_executions().state_machine_arn(machine);
+        // Before the machine is there, listing its executions is an error.
+        let Ok(executions) = executions.send().await else {
+            continue;
+        };
+        let Some(execution) = executions.executions().first() else {
+            continue;
+        };
+        let history = client.get_execution_history().max_results(1000);
+        let history = history.execution_arn(execution.execution_arn());
+        let history = history.send().await.unwrap();
+        let token = history.events().iter().find_map(|event| {
+            let parameters = event.task_scheduled_event_details()?.parameters();
+            let parameters: Value = serde_json::from_str(parameters).unwrap();
+            Some(parameters["Payload"]["task_token"].as_str()?.to_owned())
+        });
+        if let Some(token) = token {
+            let sent = client.send_task_success().task_token(&token);
+            sent.output(answer).send().await.unwrap();
+            return token;
+        }
+    }
+    panic!("no task asked for an approval");
 }
 
 /// States one after the other, whatever becomes of each.

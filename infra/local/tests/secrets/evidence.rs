@@ -18,6 +18,8 @@ pub(crate) struct Evidence {
     pub(crate) found: BTreeMap<String, Vec<u8>>,
     /// Items and objects that were compressed.
     pub(crate) unfolded: usize,
+    /// Objects that no trace has a part in: artifacts, and values by reference.
+    pub(crate) own_data: Vec<Vec<u8>>,
 }
 
 impl Evidence {
@@ -37,7 +39,8 @@ impl Evidence {
         }
     }
 
-    /// All files but the workflow engine's, which hold the workflow's own data; in each what
+    /// All files but those that hold the workflow's own data, the engine's and the objects that
+    /// were found to be such; in each what
     /// looks like a compressed frame, unfolded as far as it goes.
     pub(crate) fn add_files(&mut self, moment: &str, folder: &Path) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -51,6 +54,9 @@ impl Evidence {
                     continue;
                 };
                 let sink = format!("file {name} {moment}");
+                if self.own_data.contains(&bytes) {
+                    continue;
+                }
                 self.add(
                     format!("{sink}, its path"),
                     path.to_string_lossy().as_bytes(),
@@ -144,8 +150,12 @@ impl Evidence {
                 let head = format!("{key} {:?} {:?}", object.content_type(), object.metadata());
                 self.add(format!("bucket {bucket}, about an object"), head.as_bytes());
                 let body = object.body.collect().await.unwrap().into_bytes();
-                self.add_stored(&format!("bucket {bucket}"), &body);
                 count += 1;
+                if key.starts_with("payloads/acme/") || key.contains("/artifacts/") {
+                    self.own_data.push(body.to_vec());
+                } else {
+                    self.add_stored(&format!("bucket {bucket}"), &body);
+                }
             }
         }
         count
