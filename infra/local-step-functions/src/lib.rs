@@ -19,6 +19,7 @@ mod invoke;
 mod store;
 
 pub use arn::Place;
+pub use capabilities::check;
 pub use engine::{Config, Growth, LocalStepFunctions};
 pub use error::{AwsError, Error};
 pub use history::{EventType, ExecutionData, HistoryEvent};

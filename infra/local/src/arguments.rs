@@ -18,6 +18,9 @@ pub(crate) enum Command {
     Dev(DevArguments),
     /// Run a workflow and show its trace; the exit status is the run's.
     Run(RunArguments),
+    /// Say everything that is wrong with a definition, without running it; the exit status is 1 when
+    /// there are errors.
+    Check(CheckArguments),
     /// List the latest runs.
     Executions(ExecutionsArguments),
     /// Show the trace of one run.
@@ -94,6 +97,16 @@ pub(crate) struct RunArguments {
     pub all: bool,
     #[command(flatten)]
     pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// State machine definitions: files, folders of *.asl.json files, or - for standard input.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Print one JSON object instead.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -55,6 +55,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Dev(arguments) => command::dev::dev(arguments).await,
         Command::Run(arguments) => command::run::run(arguments).await,
+        Command::Check(arguments) => command::check::check(&arguments),
         Command::Executions(arguments) => command::executions::executions(arguments).await,
         Command::Trace(arguments) => command::trace::trace(arguments).await,
         Command::Workflows(arguments) => command::workflows::workflows(arguments).await,

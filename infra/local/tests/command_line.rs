@@ -219,3 +219,120 @@ fn the_same_name_and_input_start_no_second_run() {
     let list = folder.succeeds_with_json(&["executions", "--json", "--url", &dev.url]);
     assert_eq!(list["executions"].as_array().unwrap().len(), 1);
 }
+
+const UNSERVED: &str = r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {
+"A": {"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "Arguments": {"Message": "${Greeting}"}, "End": true}}}"#;
+const BROKEN: &str = r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {
+"A": {"Type": "Pass", "Output": "{% 1 + $costomer %}", "Next": "B"},
+"B": {"Type": "Wait", "End": true}}}"#;
+
+#[test]
+fn check_tells_everything_with_its_place_and_the_exit_status() {
+    let folder = Folder::new();
+    let file = folder.write("broken.asl.json", BROKEN);
+    let file = file.to_str().unwrap();
+    let output = folder.stepscope(&["check", file]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        format!(
+            "{file}:2:41: error: States.A.Output: no state here assigns $costomer; set it with Assign: \
+             {{\"costomer\": …}} in a state before [undefined-variable]\n\
+             {file}:3:1: error: States.B: it does not say how long; write either Seconds or Timestamp \
+             [wait-duration]\n\
+             2 errors and 0 warnings in 1 definition\n"
+        )
+    );
+    let unserved = folder.write("unserved.asl.json", UNSERVED);
+    let unserved = unserved.to_str().unwrap();
+    let said = folder.succeeds(&["check", unserved]);
+    assert_eq!(
+        said,
+        format!(
+            "{unserved}:2:23: warning: States.A.Resource: the resource arn:aws:states:::sns:publish cannot be \
+             served locally: the state runs on AWS, not here; call a Lambda function \
+             (arn:aws:states:::lambda:invoke) instead [not-served-here]\n\
+             0 errors and 1 warning in 1 definition\n"
+        )
+    );
+}
+
+#[test]
+fn check_takes_folders_standard_input_and_prints_json() {
+    let folder = Folder::new();
+    folder.write("broken.asl.json", BROKEN);
+    folder.write("unserved.asl.json", UNSERVED);
+    folder.write("notes.json", "no definition");
+    let path = folder.path().to_str().unwrap();
+    let output = folder.stepscope(&["check", "--json", path]);
+    assert_eq!(output.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["errors"], &told["warnings"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        told["files"][0]["problems"][0],
+        json!({
+            "rule": "undefined-variable", "severity": "error", "path": "States.A.Output", "state": "A",
+            "line": 2, "column": 41, "message": "no state here assigns $costomer",
+            "advice": "set it with Assign: {\"costomer\": …} in a state before",
+        })
+    );
+    assert_eq!(told["files"].as_array().unwrap().len(), 2);
+
+    let mut child = folder
+        .command(&["check", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, BROKEN.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("<stdin>:2:41: error: "), "{said}");
+
+    let empty = Folder::new();
+    let said = empty.fails(&["check", empty.path().to_str().unwrap()]);
+    assert!(said.contains("must end in .asl.json"), "{said}");
+    let said = empty.fails(&["check", "nowhere.asl.json"]);
+    assert!(
+        said.contains("cannot read the definition nowhere.asl.json"),
+        "{said}"
+    );
+}
+
+#[test]
+fn there_is_nothing_to_say_against_the_example_workflows() {
+    let folder = Folder::new();
+    let workflows = concat!(env!("CARGO_MANIFEST_DIR"), "/../workflows");
+    let said = folder.succeeds(&["check", workflows]);
+    assert_eq!(said, "0 errors and 0 warnings in 3 definitions\n");
+}
+
+#[test]
+fn run_tells_what_check_tells_and_which_names_have_no_value() {
+    let folder = Folder::new();
+    let run = |name: &str, text: &str| {
+        let file = folder.write(name, text);
+        folder.fails(&["run", file.to_str().unwrap()])
+    };
+    let said = run("broken.asl.json", BROKEN);
+    assert!(
+        said.contains("broken.asl.json:2:41: error: States.A.Output"),
+        "{said}"
+    );
+    assert!(
+        said.contains("the workflow cannot run: it has 2 errors"),
+        "{said}"
+    );
+    let said = run("unserved.asl.json", UNSERVED);
+    assert!(
+        said.contains("unserved.asl.json:2:23: warning: States.A.Resource"),
+        "{said}"
+    );
+    assert!(
+        said.contains("unserved.asl.json:2:93: no value for ${Greeting}"),
+        "{said}"
+    );
+    assert!(said.contains("${RunNodeFunctionArn}"), "{said}");
+}

@@ -137,6 +137,22 @@ pub(crate) fn types_with(field: &str) -> Vec<&'static str> {
         .collect()
 }
 
+/// Whether anything, or JSONPath, has the field.
+pub(crate) fn is_known(field: &str) -> bool {
+    let lists = [
+        MACHINE,
+        ITEM_PROCESSOR,
+        PROCESSOR_CONFIG,
+        CHOICE_RULE,
+        RETRIER,
+        CATCHER,
+        COMMON,
+    ];
+    lists.iter().any(|fields| fields.contains(&field))
+        || !types_with(field).is_empty()
+        || instead_of(field, "a choice rule").is_some()
+}
+
 fn is_comparison(field: &str) -> bool {
     ["String", "Numeric", "Boolean", "Timestamp"]
         .iter()

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 
+use crate::Rule;
+
 /// How much of a value an expression reads.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Read {
@@ -20,10 +22,33 @@ pub(crate) struct Inspection {
     pub(crate) reads: IndexMap<String, Read>,
     /// Names called as `$name(…)`.
     pub(crate) calls: BTreeSet<String>,
+    /// Each call, unless it leaves arguments open with `?`.
+    pub(crate) complete_calls: Vec<Call>,
+    /// Variables that `$exists(…)` is asked about.
+    pub(crate) probed: BTreeSet<String>,
     /// Names that the expression binds itself: by `:=`, `@`, `#` or as a parameter.
     pub(crate) bound: BTreeSet<String>,
-    /// What Step Functions forbids, each as one sentence.
-    pub(crate) forbidden: Vec<String>,
+    /// What Step Functions forbids.
+    pub(crate) forbidden: Vec<Forbidden>,
+}
+
+/// `$name(…)` with this many arguments, one more when it stands behind `~>`.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) arguments: usize,
+    /// A missing first argument may be the context value.
+    pub(crate) has_context: bool,
+}
+
+/// What Step Functions forbids in an expression.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Forbidden {
+    pub(crate) rule: Rule,
+    /// As it stands in the expression.
+    pub(crate) token: String,
+    pub(crate) message: String,
+    pub(crate) advice: String,
 }
 
 /// Whether there is a context value: at the top level Step Functions gives none.
@@ -31,6 +56,13 @@ pub(crate) struct Inspection {
 enum Level {
     Top,
     Inside,
+}
+
+/// How many arguments a call has: those written, or the value before `~>` too.
+#[derive(Clone, Copy, PartialEq)]
+enum Given {
+    AsWritten,
+    OneMore,
 }
 
 impl Inspection {
@@ -57,32 +89,17 @@ impl Inspection {
             | AstNode::Undefined
             | AstNode::Placeholder
             | AstNode::Regex { .. } => {}
-            AstNode::Name(name) => {
-                if level == Level::Top {
-                    self.forbid(format!(
-                        "the field {name:?} is read from nothing: write $states.input.{name}"
-                    ));
-                }
-            }
-            AstNode::Wildcard | AstNode::Descendant => {
-                if level == Level::Top {
-                    self.forbid(
-                        "a wildcard is read from nothing: write $states.input.*".to_owned(),
-                    );
-                }
-            }
             AstNode::Parent(_) => *parent = true,
-            AstNode::Variable(name) if name.is_empty() => {
+            AstNode::Variable(name) if !name.is_empty() => self.read(name).whole = true,
+            AstNode::ParentVariable(_) => self.no_context(
+                "$$",
+                "$$ stands for nothing here",
+                "$states.input, or $states.context",
+            ),
+            AstNode::Name(_) | AstNode::Wildcard | AstNode::Descendant | AstNode::Variable(_) => {
                 if level == Level::Top {
-                    self.forbid("$ stands for nothing here: write $states.input".to_owned());
+                    self.check_context(node);
                 }
-            }
-            AstNode::Variable(name) => self.read(name).whole = true,
-            AstNode::ParentVariable(_) => {
-                self.forbid(
-                    "$$ stands for nothing here: write $states.input, or $states.context"
-                        .to_owned(),
-                );
             }
             AstNode::Path { steps } => self.path(steps, level, parent),
             AstNode::Binary { op, lhs, rhs } => self.binary(*op, lhs, rhs, level, parent),
@@ -93,11 +110,14 @@ impl Inspection {
                 is_builtin,
             } => {
                 if *is_builtin {
-                    self.calls.insert(name.clone());
+                    self.call(name, args, Given::AsWritten, level);
                 } else {
-                    self.forbid(format!(
-                        "the function {name} is called without $: write ${name}(…)"
-                    ));
+                    self.forbid(
+                        Rule::UnknownFunction,
+                        name,
+                        format!("the function {name} is called without $"),
+                        format!("write ${name}(…)"),
+                    );
                 }
                 self.nodes(args, level, parent);
             }
@@ -150,6 +170,25 @@ impl Inspection {
         }
     }
 
+    /// A node that reads the context value where there is none.
+    fn check_context(&mut self, node: &AstNode) {
+        match node {
+            AstNode::Name(name) => {
+                let message = format!("the field {name:?} is read from nothing");
+                self.no_context(name, &message, &format!("$states.input.{name}"));
+            }
+            AstNode::Variable(_) => {
+                self.no_context("$", "$ stands for nothing here", "$states.input");
+            }
+            _ => self.no_context("*", "a wildcard is read from nothing", "$states.input.*"),
+        }
+    }
+
+    fn no_context(&mut self, token: &str, message: &str, instead: &str) {
+        let advice = format!("write {instead}");
+        self.forbid(Rule::NoContextValue, token, message.to_owned(), advice);
+    }
+
     fn nodes(&mut self, nodes: &[AstNode], level: Level, parent: &mut bool) {
         for node in nodes {
             self.node(node, level, parent);
@@ -174,7 +213,12 @@ impl Inspection {
         match (op, lhs, rhs) {
             (BinaryOp::ColonEqual, AstNode::Variable(name), _) => {
                 if name == "states" {
-                    self.forbid("$states cannot be set: choose another name".to_owned());
+                    self.forbid(
+                        Rule::ReservedVariable,
+                        "$states",
+                        "$states cannot be set".to_owned(),
+                        "choose another name".to_owned(),
+                    );
                 }
                 self.bound.insert(name.clone());
                 self.node(rhs, level, parent);
@@ -183,10 +227,44 @@ impl Inspection {
                 self.bound.insert(name.clone());
                 self.node(lhs, level, parent);
             }
+            (
+                BinaryOp::ChainPipe,
+                _,
+                AstNode::Function {
+                    name,
+                    args,
+                    is_builtin: true,
+                },
+            ) => {
+                self.node(lhs, level, parent);
+                self.call(name, args, Given::OneMore, level);
+                self.nodes(args, level, parent);
+            }
             _ => {
                 self.node(lhs, level, parent);
                 self.node(rhs, level, parent);
             }
+        }
+    }
+
+    fn call(&mut self, name: &str, arguments: &[AstNode], given: Given, level: Level) {
+        self.calls.insert(name.to_owned());
+        if name == "exists"
+            && let [argument] = arguments
+        {
+            let probed = match argument {
+                AstNode::Variable(name) => Some(name.as_str()),
+                AstNode::Path { steps } => plain_variable(steps),
+                _ => None,
+            };
+            self.probed.extend(probed.map(str::to_owned));
+        }
+        if !arguments.contains(&AstNode::Placeholder) {
+            self.complete_calls.push(Call {
+                name: name.to_owned(),
+                arguments: arguments.len() + usize::from(given == Given::OneMore),
+                has_context: level == Level::Inside,
+            });
         }
     }
 
@@ -236,9 +314,16 @@ impl Inspection {
         self.reads.entry(name.to_owned()).or_default()
     }
 
-    fn forbid(&mut self, sentence: String) {
-        if !self.forbidden.contains(&sentence) {
-            self.forbidden.push(sentence);
+    fn forbid(&mut self, rule: Rule, token: &str, message: String, advice: String) {
+        let token = token.to_owned();
+        let forbidden = Forbidden {
+            rule,
+            token,
+            message,
+            advice,
+        };
+        if !self.forbidden.contains(&forbidden) {
+            self.forbidden.push(forbidden);
         }
     }
 }

@@ -8,6 +8,8 @@ use std::collections::{HashMap, HashSet};
 pub(crate) struct Layout {
     /// By path: the byte where the member's key begins, or the array's item.
     offsets: HashMap<String, usize>,
+    /// By path: the byte where the value begins.
+    values: HashMap<String, usize>,
     /// Path and byte of keys that an object has already had.
     pub(crate) duplicates: Vec<(String, usize)>,
 }
@@ -35,6 +37,40 @@ impl Layout {
                 None => return 0,
             }
         }
+    }
+}
+
+/// The byte of a character of the string at `path`, both counted from 0 and escapes undone; where the
+/// path begins when there is no such string.
+pub(crate) fn offset_in_string(text: &str, layout: &Layout, path: &str, character: usize) -> usize {
+    let start = layout.values.get(path).copied().unwrap_or_default();
+    let Some(literal) = text.get(start..).and_then(|rest| rest.strip_prefix('"')) else {
+        return layout.offset(path);
+    };
+    let mut position = 0;
+    for _ in 0..character {
+        match literal.as_bytes().get(position) {
+            None | Some(b'"') => break,
+            Some(b'\\') => position += escape_length(&literal[position..]),
+            Some(_) => {
+                let next = literal[position..].chars().next();
+                position += next.map_or(1, char::len_utf8);
+            }
+        }
+    }
+    start + 1 + position
+}
+
+/// The bytes of an escape; the two halves of a surrogate pair are one.
+fn escape_length(text: &str) -> usize {
+    let unit = |text: &str| {
+        let digits = text.strip_prefix("\\u")?.get(..4)?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    match unit(text) {
+        None => 2,
+        Some(0xd800..=0xdbff) if text.get(6..).and_then(unit).is_some() => 12,
+        Some(_) => 6,
     }
 }
 
@@ -75,6 +111,10 @@ struct Scanner<'t> {
 impl Scanner<'_> {
     fn value(&mut self, path: &str) {
         self.skip_space();
+        self.layout
+            .values
+            .entry(path.to_owned())
+            .or_insert(self.position);
         self.layout
             .offsets
             .entry(path.to_owned())
@@ -202,6 +242,19 @@ mod tests {
     fn what_is_absent_is_where_it_would_be() {
         check("d.missing.more", (3, 3));
         check("nowhere", (1, 1));
+    }
+
+    #[test]
+    fn a_character_of_a_string_is_found() {
+        let text = "{\"a\":\n \"x\\n\\u00e9\\ud83d\\ude00é!\"}";
+        let layout = Layout::of(text);
+        let places: Vec<_> = [0, 1, 2, 3, 4, 5, 6, 60]
+            .map(|character| {
+                line_and_column(text, offset_in_string(text, &layout, "a", character)).1
+            })
+            .into();
+        assert_eq!(places, [3, 4, 6, 12, 24, 25, 26, 26]);
+        assert_eq!(offset_in_string(text, &layout, "", 3), 0);
     }
 
     #[test]

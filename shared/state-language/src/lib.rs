@@ -12,13 +12,16 @@ pub mod error;
 pub mod evaluation;
 pub mod expression;
 mod fields;
+mod functions;
 mod inspection;
+mod integrations;
 mod json;
 mod layout;
 pub mod model;
 mod parse;
 mod problem;
 pub mod resource;
+mod rule;
 pub mod scope;
 mod spelling;
 mod step_functions;
@@ -35,9 +38,10 @@ pub use model::{
     State, StateMachine, SucceedState, TaskState, Transition, ValueOrExpression, WaitState,
     WaitUntil,
 };
-pub use parse::{MAX_DEFINITION_BYTES, parse};
+pub use parse::{Checked, MAX_DEFINITION_BYTES, Substitutions, check, parse};
 pub use problem::{Problem, Problems};
 pub use resource::{IntegrationPattern, Resource};
+pub use rule::{Rule, Severity};
 pub use scope::Scope;
-pub use substitution::{MissingSubstitutions, substitute};
+pub use substitution::{MissingSubstitution, MissingSubstitutions, substitute};
 pub use template::Template;

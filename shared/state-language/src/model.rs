@@ -4,6 +4,7 @@
 use chrono::{DateTime, FixedOffset};
 use indexmap::IndexMap;
 
+use crate::layout::{item, member};
 use crate::{Expression, Resource, Template};
 
 /// A whole definition. It has no query language of its own: one that parses is JSONata throughout.
@@ -41,6 +42,29 @@ impl Flow {
                 .flat_map(State::nested_flows)
                 .find_map(|flow| flow.find(name))
         })
+    }
+
+    /// As [`Self::walk`], with the path of each state, such as `States.Both.Branches[0].States.Left`;
+    /// `path` is the flow's own, which is empty for the machine.
+    pub fn walk_places<'a>(&'a self, path: &str, visit: &mut dyn FnMut(&str, &'a str, &'a State)) {
+        let states = member(path, "States");
+        for (name, state) in &self.states {
+            let path = member(&states, name);
+            visit(&path, name, state);
+            match state {
+                State::Parallel(parallel) => {
+                    let branches = member(&path, "Branches");
+                    for (index, branch) in parallel.branches.iter().enumerate() {
+                        branch.walk_places(&item(&branches, index), visit);
+                    }
+                }
+                State::Map(map) => {
+                    let processor = member(&path, "ItemProcessor");
+                    map.item_processor.flow.walk_places(&processor, visit);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Every state with its name, outer before inner, in the order they are written.

@@ -148,31 +148,39 @@ impl FromIterator<(String, Value)> for Scope {
     }
 }
 
-/// What is wrong with a variable's name, if anything: a letter, then letters, digits and `_`, at most
-/// [`MAX_VARIABLE_NAME_CHARACTERS`]; `states` is taken.
-pub fn variable_name_problem(name: &str) -> Option<String> {
+/// What is wrong with a variable's name, if anything, and what to do: it is a Unicode identifier (UAX
+/// 31) of at most [`MAX_VARIABLE_NAME_CHARACTERS`], and `states` is taken.
+pub fn variable_name_problem(name: &str) -> Option<(String, String)> {
+    let found = |message: &str, advice: &str| Some((message.to_owned(), advice.to_owned()));
     let mut characters = name.chars();
-    match characters.next() {
-        None => return Some("a variable needs a name".to_owned()),
-        Some('$') => return Some(format!("write the name without $: {:?}", &name[1..])),
-        Some(first) if !first.is_alphabetic() => {
-            return Some("a variable's name starts with a letter".to_owned());
+    let first = match characters.next() {
+        None => return found("a variable has no name", "write one"),
+        Some('$') => {
+            let advice = format!("write {:?}: $ is for reading it", &name[1..]);
+            return found(&format!("{name:?} begins with $"), &advice);
         }
-        Some(_) => {}
+        Some(first) => first,
+    };
+    let bad = if unicode_ident::is_xid_start(first) {
+        characters.find(|character| !unicode_ident::is_xid_continue(*character))
+    } else {
+        Some(first)
+    };
+    let length = name.chars().count();
+    match bad {
+        Some(bad) => found(
+            &format!("{name:?} cannot be a variable: {bad:?} is not allowed there"),
+            "begin with a letter and go on with letters, digits and _",
+        ),
+        None if length > MAX_VARIABLE_NAME_CHARACTERS => found(
+            &format!("a variable's name has {length} characters"),
+            &format!("shorten it to {MAX_VARIABLE_NAME_CHARACTERS}"),
+        ),
+        None if name == "states" => {
+            found("$states belongs to Step Functions", "choose another name")
+        }
+        None => None,
     }
-    if let Some(bad) =
-        characters.find(|character| !character.is_alphanumeric() && *character != '_')
-    {
-        return Some(format!(
-            "a variable's name has letters, digits and _ only, not {bad:?}"
-        ));
-    }
-    if name.chars().count() > MAX_VARIABLE_NAME_CHARACTERS {
-        return Some(format!(
-            "a variable's name has at most {MAX_VARIABLE_NAME_CHARACTERS} characters"
-        ));
-    }
-    (name == "states").then(|| "$states belongs to Step Functions: choose another name".to_owned())
 }
 
 fn json_bytes(value: &Value) -> usize {
@@ -270,7 +278,7 @@ mod tests {
 
     #[test]
     fn names_follow_the_rules() {
-        for good in ["x", "customerName", "größe", "x_1", &"a".repeat(80)] {
+        for good in ["x", "customerName", "größe", "x_1", "नीति", &"a".repeat(80)] {
             assert_eq!(variable_name_problem(good), None, "{good}");
         }
         for bad in [

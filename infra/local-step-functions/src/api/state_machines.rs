@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use state_language::StateMachine;
+use state_language::{Problem, Rule, StateMachine, Substitutions};
 
 use super::{page_size, set_next_token};
 use crate::arn::{check_name, machine_name};
-use crate::capabilities::unserved;
+use crate::capabilities::{check, unserved};
 use crate::engine::Request;
 use crate::history::epoch_seconds;
 use crate::store::{Machine, Revision};
@@ -61,6 +61,8 @@ pub(super) struct ListStateMachines {
 #[derive(Debug, Deserialize)]
 pub(super) struct ValidateStateMachineDefinition {
     definition: String,
+    /// The least that is told: `ERROR`, which is the default, or `WARNING`.
+    severity: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -255,33 +257,37 @@ pub(super) fn describe(arn: &str, revision: &Revision) -> Value {
 pub(super) async fn validate_state_machine_definition(
     request: ValidateStateMachineDefinition,
 ) -> Result<Value, AwsError> {
-    let validate = move || validated(&request.definition);
+    let validate = move || validated(&request);
     Ok(tokio::task::spawn_blocking(validate)
         .await
         .map_err(Error::Thread)?)
 }
 
-fn validated(definition: &str) -> Value {
-    let diagnostics: Vec<Value> = match state_language::parse(definition) {
-        Ok(machine) => unserved(&machine)
-            .into_iter()
-            .map(|message| {
-                json!({"severity": "ERROR", "code": "UNSUPPORTED_LOCALLY", "message": message})
+fn validated(request: &ValidateStateMachineDefinition) -> Value {
+    let with_warnings = request.severity.as_deref() == Some("WARNING");
+    let problems = check(&request.definition, Substitutions::Done).problems;
+    // What cannot be run here is refused here, so it is an error.
+    let is_error = |problem: &Problem| problem.is_error() || problem.rule == Rule::NotServedHere;
+    let diagnostics: Vec<Value> = problems
+        .iter()
+        .filter(|problem| with_warnings || is_error(problem))
+        .map(|problem| {
+            json!({
+                "severity": if is_error(problem) { "ERROR" } else { "WARNING" },
+                "code": match problem.rule {
+                    Rule::NotServedHere => "UNSUPPORTED_LOCALLY",
+                    _ => "SCHEMA_VALIDATION_FAILED",
+                },
+                "message": problem.to_string(),
+                "location": format!("/{}", problem.path.replace('.', "/")),
             })
-            .collect(),
-        Err(problems) => problems
-            .iter()
-            .map(|problem| {
-                json!({
-                    "severity": "ERROR",
-                    "code": "SCHEMA_VALIDATION_FAILED",
-                    "message": problem.to_string(),
-                    "location": format!("/{}", problem.path.replace('.', "/")),
-                })
-            })
-            .collect(),
+        })
+        .collect();
+    let result = if problems.iter().any(is_error) {
+        "FAIL"
+    } else {
+        "OK"
     };
-    let result = if diagnostics.is_empty() { "OK" } else { "FAIL" };
     json!({"result": result, "diagnostics": diagnostics, "truncated": false})
 }
 

@@ -8,11 +8,14 @@ use anyhow::{Context as _, anyhow};
 use aws_sdk_sfn::error::{DisplayErrorContext, SdkError};
 use aws_sdk_sfn::operation::create_state_machine::CreateStateMachineError;
 use serde_json::{Value, json};
+use state_language::MissingSubstitutions;
 
 /// A workflow's definition, and what to run it with when nothing else is given.
 #[derive(Clone, Debug)]
 pub(crate) struct Workflow {
     pub name: String,
+    /// Where the definition is from: a file, or the examples.
+    pub source: String,
     pub definition: String,
     pub example_input: Option<Value>,
 }
@@ -45,7 +48,7 @@ impl Workflow {
         substitutions: &BTreeMap<String, String>,
     ) -> anyhow::Result<Self> {
         self.definition = state_language::substitute(&self.definition, substitutions)
-            .map_err(|missing| anyhow!("{}: {missing}", self.name))?;
+            .map_err(|missing| anyhow!("{}", unknown_names(&self.source, &missing)))?;
         Ok(self)
     }
 
@@ -91,6 +94,16 @@ impl Workflow {
     }
 }
 
+fn unknown_names(source: &str, missing: &MissingSubstitutions) -> String {
+    let lines = missing.missing.iter();
+    let lines: Vec<String> = lines.map(|missing| format!("{source}:{missing}")).collect();
+    format!(
+        "{}; only ${{{RUN_NODE_FUNCTION_ARN}}} and ${{{DEMO_SERVICE_URL}}} have one here: write the \
+         others out",
+        lines.join("\n")
+    )
+}
+
 /// The service's own message.
 fn words(error: &impl aws_sdk_sfn::error::ProvideErrorMetadata) -> String {
     let message = error.message().or(error.code());
@@ -107,6 +120,7 @@ pub(crate) fn workflows(folder: Option<&Path>) -> anyhow::Result<Vec<Workflow>> 
             name.to_owned(),
             Workflow {
                 name: name.to_owned(),
+                source: format!("the example {name}"),
                 definition: definition.to_owned(),
                 example_input: Some(input),
             },
@@ -145,6 +159,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Workflow> {
     };
     Ok(Workflow {
         name,
+        source: path.display().to_string(),
         definition,
         example_input,
     })

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod check;
 pub(crate) mod dev;
 pub(crate) mod executions;
 pub(crate) mod run;

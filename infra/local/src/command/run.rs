@@ -4,19 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::trace;
+use super::{check, trace};
 use crate::api::{Started, Trace, Workflows};
 use crate::arguments::RunArguments;
 use crate::cloud::examples::{self, DEMO_SERVICE_URL, RUN_NODE_FUNCTION_ARN, Workflow};
 use crate::cloud::machine_arn;
 use crate::connection::{Connection, Refused};
 use crate::progress::Progress;
-use crate::terminal::say;
+use crate::terminal::{say, warn};
 use crate::view::safe;
 
 /// Between two looks at a running execution.
@@ -99,21 +99,25 @@ fn file(workflow: &str) -> Option<PathBuf> {
     is_path.then(|| PathBuf::from(workflow))
 }
 
-/// All that is wrong with a definition, before anything is started for it.
+/// All there is to say against a definition, before anything is started for it. Its names are looked
+/// for among those that every local cloud has.
 fn check(workflow: &Workflow, file: &Path) -> anyhow::Result<()> {
+    let name = file.display().to_string();
+    let checked = check::checked(&workflow.definition);
+    for problem in &checked.problems {
+        warn(&check::line(&name, problem));
+    }
+    let errors = checked.problems.iter().filter(|problem| problem.is_error());
+    match errors.count() {
+        0 => {}
+        1 => bail!("the workflow cannot run: it has an error"),
+        count => bail!("the workflow cannot run: it has {count} errors"),
+    }
     let placeholders = BTreeMap::from([
         (RUN_NODE_FUNCTION_ARN.to_owned(), "run-node".to_owned()),
         (DEMO_SERVICE_URL.to_owned(), "http://127.0.0.1".to_owned()),
     ]);
-    let workflow = workflow.clone().substituted(&placeholders)?;
-    state_language::parse(&workflow.definition)
-        .map(|_| ())
-        .map_err(|problems| {
-            let file = file.display();
-            let lines = problems.iter().map(|problem| format!("{file}:{problem}"));
-            let lines: Vec<String> = lines.collect();
-            anyhow!("the workflow cannot run\n{}", lines.join("\n"))
-        })
+    workflow.clone().substituted(&placeholders).map(|_| ())
 }
 
 fn read_input(text: &str) -> anyhow::Result<Value> {

@@ -1,83 +1,36 @@
-//! Templates and their expressions, and what can be told of the variables they
-//! read before a run.
+//! Templates and their expressions.
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::expression::{CLOSING, OPENING};
-use crate::inspection::Inspection;
+use crate::functions;
+use crate::inspection::{Inspection, Read};
 use crate::layout::{item, member};
 use crate::scope::variable_name_problem;
 use crate::spelling::nearest;
-use crate::{Assign, Expression, Template, step_functions};
+use crate::{Assign, Expression, Rule, Template};
 
-use super::reader::{Object, Reader};
+use super::reader::{Assigned, Object, Place, Reader, Reference};
 
-/// JSONata's own functions, `$eval` left out.
-const JSONATA_FUNCTIONS: &[&str] = &[
-    "abs",
-    "append",
-    "assert",
-    "average",
-    "base64decode",
-    "base64encode",
-    "boolean",
-    "ceil",
-    "contains",
-    "count",
-    "decodeUrl",
-    "decodeUrlComponent",
-    "distinct",
-    "each",
-    "encodeUrl",
-    "encodeUrlComponent",
-    "error",
-    "exists",
-    "filter",
-    "floor",
-    "formatBase",
-    "formatInteger",
-    "formatNumber",
-    "fromMillis",
-    "join",
-    "keys",
-    "length",
-    "lookup",
-    "lowercase",
-    "map",
-    "match",
-    "max",
-    "merge",
-    "millis",
-    "min",
-    "not",
-    "now",
-    "number",
-    "pad",
-    "parseInteger",
-    "power",
-    "random",
-    "reduce",
-    "replace",
-    "reverse",
-    "round",
-    "shuffle",
-    "sift",
-    "single",
-    "sort",
-    "split",
-    "spread",
-    "sqrt",
-    "string",
-    "substring",
-    "substringAfter",
-    "substringBefore",
-    "sum",
-    "toMillis",
-    "trim",
-    "type",
-    "uppercase",
-    "zip",
+/// The context object's fields, and their own.
+const CONTEXT: &[(&str, &[&str])] = &[
+    (
+        "Execution",
+        &[
+            "Id",
+            "Input",
+            "Name",
+            "RedriveCount",
+            "RedriveTime",
+            "RoleArn",
+            "StartTime",
+        ],
+    ),
+    ("State", &["EnteredTime", "Name", "RetryCount"]),
+    ("StateMachine", &["Id", "Name"]),
+    ("Map", &["Item"]),
+    ("Task", &["Token"]),
 ];
 
 /// What a JSON value is, looked at for an expression.
@@ -121,8 +74,8 @@ impl Reader {
         for (name, value) in variables {
             let path = member(&path, name);
             match variable_name_problem(name) {
-                Some(problem) => {
-                    self.problem(&path, &format!("{name:?} cannot be a variable"), &problem);
+                Some((message, advice)) => {
+                    self.problem(Rule::VariableName, &path, &message, &advice);
                 }
                 None => self.note_assigned(name, &path),
             }
@@ -140,6 +93,7 @@ impl Reader {
         {
             let advice = format!("remove the space before {OPENING} and after {CLOSING}");
             self.problem(
+                Rule::ExpressionDelimiters,
                 path,
                 "space around an expression makes it plain text",
                 &advice,
@@ -161,60 +115,13 @@ impl Reader {
                 };
                 let message = format!("the string has {has} and lacks {lacks}");
                 self.problem(
+                    Rule::ExpressionDelimiters,
                     path,
                     &message,
                     &format!("an expression is all of a string: {OPENING} … {CLOSING}"),
                 );
                 Found::Wrong
             }
-        }
-    }
-
-    /// Notes variables that no state sets, and those that an inner scope would set over an outer one.
-    pub(super) fn check_variables(&mut self) {
-        let mut found = Vec::new();
-        for flow in &self.flows {
-            let outer: Vec<_> =
-                std::iter::successors(flow.parent, |index| self.flows[*index].parent)
-                    .map(|index| &self.flows[index].assigned)
-                    .collect();
-            for (name, path) in &flow.assigned {
-                if outer.iter().any(|assigned| assigned.contains_key(name)) {
-                    let message = format!("the variable ${name} is assigned outside as well");
-                    found.push((
-                        path.clone(),
-                        None,
-                        message,
-                        "give one of them another name".to_owned(),
-                    ));
-                }
-            }
-            for (name, path, state) in &flow.references {
-                let seen = || {
-                    outer
-                        .iter()
-                        .copied()
-                        .chain([&flow.assigned])
-                        .flat_map(|assigned| assigned.keys())
-                };
-                if !seen().any(|assigned| assigned == name) {
-                    let names = seen().map(String::as_str).chain(["states"]);
-                    let advice = match nearest(name, names) {
-                        Some(meant) => format!("did you mean ${meant}?"),
-                        None => format!("set it with Assign: {{\"{name}\": …}} in a state before"),
-                    };
-                    found.push((
-                        path.clone(),
-                        state.clone(),
-                        format!("no state here assigns ${name}"),
-                        advice,
-                    ));
-                }
-            }
-        }
-        for (path, state, message, advice) in found {
-            self.state = state;
-            self.problem(&path, &message, &advice);
         }
     }
 
@@ -238,6 +145,7 @@ impl Reader {
                         let message =
                             format!("the key {name:?} is JSONPath's, and this is JSONata");
                         self.problem(
+                            Rule::JsonPathField,
                             &path,
                             &message,
                             &format!("write \"{plain}\": \"{{% … %}}\""),
@@ -252,10 +160,18 @@ impl Reader {
     }
 
     fn expression(&mut self, path: &str, source: &str, moment: Moment) -> Option<Expression> {
+        let space = source.len() - source.trim_start().len();
+        let text = Text {
+            path,
+            source: source.trim(),
+            start: OPENING.len() + source[..space].chars().count(),
+        };
         let expression = match Expression::parse(source) {
             Ok(expression) => expression,
             Err(error) => {
-                self.problem(
+                self.problem_at(
+                    Place::Character(text.start + error.position - 1),
+                    Rule::JsonataSyntax,
                     path,
                     &format!("the JSONata cannot be read: {error}"),
                     "correct the expression",
@@ -264,74 +180,115 @@ impl Reader {
             }
         };
         let inspection = expression.inspection();
-        for sentence in &inspection.forbidden {
-            let (message, advice) = sentence
-                .split_once(": ")
-                .unwrap_or((sentence, "write it otherwise"));
-            self.problem(path, message, advice);
+        for forbidden in &inspection.forbidden {
+            self.problem_at(
+                text.place(&forbidden.token),
+                forbidden.rule,
+                path,
+                &forbidden.message,
+                &forbidden.advice,
+            );
         }
-        self.check_calls(path, inspection);
-        self.check_states(path, inspection, moment);
+        self.check_calls(&text, inspection);
+        if let Some(states) = inspection.reads.get("states") {
+            self.check_states(&text, states, moment);
+        }
         for name in inspection.reads.keys() {
             let known = name == "states"
                 || name == "eval"
                 || inspection.bound.contains(name)
-                || is_function(name);
+                || functions::is_function(name);
             if !known && let Some(flow) = self.flow {
-                let reference = (name.clone(), path.to_owned(), self.state.clone());
+                let reference = Reference {
+                    name: name.clone(),
+                    path: path.to_owned(),
+                    place: text.place(&format!("${name}")),
+                    state: self.state.clone(),
+                    is_probed: inspection.probed.contains(name),
+                };
                 self.flows[flow].references.push(reference);
             }
         }
         Some(expression)
     }
 
-    fn check_calls(&mut self, path: &str, inspection: &Inspection) {
+    fn check_calls(&mut self, text: &Text<'_>, inspection: &Inspection) {
         if inspection.calls.contains("eval") || inspection.reads.contains_key("eval") {
-            self.problem(
-                path,
+            self.problem_at(
+                text.place("$eval"),
+                Rule::EvalFunction,
+                text.path,
                 "Step Functions has no $eval",
                 "read JSON with $parse(…)",
             );
         }
+        let is_own = |name: &str| inspection.bound.contains(name);
         for name in &inspection.calls {
-            if name == "eval" || inspection.bound.contains(name) || is_function(name) {
+            // What a variable holds is data: a call of one is a mistake whether it is assigned or not.
+            if name == "eval" || is_own(name) || functions::is_function(name) {
                 continue;
             }
-            let functions = JSONATA_FUNCTIONS
-                .iter()
-                .chain(&step_functions::NAMES)
-                .copied();
-            let advice = match nearest(
-                name,
-                functions.chain(inspection.bound.iter().map(String::as_str)),
-            ) {
+            let mut known: Vec<&str> = functions::names().collect();
+            known.extend(inspection.bound.iter().map(String::as_str));
+            let advice = match nearest(name, known) {
                 Some(meant) => format!("did you mean ${meant}?"),
                 None => {
                     format!("define it in the expression: ( ${name} := function($x) {{ … }}; … )")
                 }
             };
-            self.problem(path, &format!("there is no function ${name}"), &advice);
+            self.problem_at(
+                text.place(&format!("${name}")),
+                Rule::UnknownFunction,
+                text.path,
+                &format!("there is no function ${name}"),
+                &advice,
+            );
+        }
+        for call in inspection
+            .complete_calls
+            .iter()
+            .filter(|call| !is_own(&call.name))
+        {
+            let name = &call.name;
+            if let Some(takes) = functions::wrong_count(name, call.arguments, call.has_context) {
+                let advice = if call.arguments == 0 && !call.has_context {
+                    "hand it what it works on, such as $states.input"
+                } else {
+                    "see the function's description in JSONata or in Step Functions"
+                };
+                self.problem_at(
+                    text.place(&format!("${name}")),
+                    Rule::WrongArguments,
+                    text.path,
+                    &format!("${name} takes {takes}, and {} are given", call.arguments),
+                    advice,
+                );
+            }
         }
     }
 
-    fn check_states(&mut self, path: &str, inspection: &Inspection, moment: Moment) {
-        let Some(states) = inspection.reads.get("states") else {
-            return;
-        };
-        for field in states.fields.keys() {
-            let (message, advice) = match field.as_str() {
-                "input" | "context" => continue,
+    fn check_states(&mut self, text: &Text<'_>, states: &Read, moment: Moment) {
+        for (field, read) in &states.fields {
+            let (rule, message, advice) = match field.as_str() {
+                "context" => {
+                    self.check_context(text, read);
+                    continue;
+                }
+                "input" => continue,
                 "result" if moment == Moment::Finished => continue,
                 "errorOutput" if moment == Moment::Caught => continue,
                 "result" => (
+                    Rule::NoResultHere,
                     "there is no $states.result here".to_owned(),
                     "only Output and Assign of a Task, Parallel or Map have it".to_owned(),
                 ),
                 "errorOutput" => (
+                    Rule::NoErrorOutputHere,
                     "there is no $states.errorOutput here".to_owned(),
                     "only Output and Assign of a catcher have it".to_owned(),
                 ),
                 other => (
+                    Rule::UnknownStatesMember,
                     format!("there is no $states.{other}"),
                     match nearest(other, ["input", "result", "errorOutput", "context"]) {
                         Some(meant) => format!("did you mean $states.{meant}?"),
@@ -339,22 +296,147 @@ impl Reader {
                     },
                 ),
             };
-            self.problem(path, &message, &advice);
+            let place = text.place_of_path(&["$states", field]);
+            self.problem_at(place, rule, text.path, &message, &advice);
+        }
+    }
+
+    fn check_context(&mut self, text: &Text<'_>, context: &Read) {
+        for (field, read) in &context.fields {
+            let place = text.place_of_path(&["$states", "context", field]);
+            let known = CONTEXT.iter().find(|(name, _)| name == field);
+            let absent = match (field.as_str(), known) {
+                ("Task", _) if !self.surroundings.has_task_token => Some((
+                    Rule::NoTaskTokenHere,
+                    "there is no $states.context.Task here".to_owned(),
+                    "let the task's Resource end in .waitForTaskToken".to_owned(),
+                )),
+                ("Map", _) if !self.surroundings.has_map_item => Some((
+                    Rule::NoMapItemHere,
+                    "there is no $states.context.Map here".to_owned(),
+                    "read it in ItemSelector, or in the states of an item processor".to_owned(),
+                )),
+                (_, Some(_)) => None,
+                (_, None) => {
+                    let known = CONTEXT.iter().map(|(name, _)| *name);
+                    let advice = match nearest(field, known) {
+                        Some(meant) => format!("did you mean $states.context.{meant}?"),
+                        None => {
+                            "it has Execution, State, StateMachine, and for some states Map and Task"
+                                .to_owned()
+                        }
+                    };
+                    let message = format!("the context object has no {field}");
+                    Some((Rule::UnknownContextMember, message, advice))
+                }
+            };
+            if let Some((rule, message, advice)) = absent {
+                self.problem_at(place, rule, text.path, &message, &advice);
+                continue;
+            }
+            let members = known.map_or(&[][..], |(_, members)| *members);
+            for member in read.fields.keys() {
+                if members.contains(&member.as_str()) {
+                    continue;
+                }
+                let advice = match nearest(member, members.iter().copied()) {
+                    Some(meant) => format!("did you mean $states.context.{field}.{meant}?"),
+                    None => format!("it has {}", members.join(", ")),
+                };
+                self.problem_at(
+                    text.place_of_path(&["$states", "context", field, member]),
+                    Rule::UnknownContextMember,
+                    text.path,
+                    &format!("the context object's {field} has no {member}"),
+                    &advice,
+                );
+            }
         }
     }
 
     fn note_assigned(&mut self, name: &str, path: &str) {
         if let Some(flow) = self.flow {
+            let state = self.state.clone();
             self.flows[flow]
                 .assigned
                 .entry(name.to_owned())
-                .or_insert_with(|| path.to_owned());
+                .or_insert_with(|| Assigned {
+                    path: path.to_owned(),
+                    state,
+                });
         }
     }
 }
 
-fn is_function(name: &str) -> bool {
-    JSONATA_FUNCTIONS.contains(&name) || step_functions::NAMES.contains(&name)
+/// An expression's text, and where it stands.
+struct Text<'t> {
+    path: &'t str,
+    source: &'t str,
+    /// Of the source, in the characters of the string.
+    start: usize,
+}
+
+impl Text<'_> {
+    /// Where the token stands first.
+    fn place(&self, token: &str) -> Place {
+        match find_token(self.source, token) {
+            Some(offset) => Place::Character(self.start + self.source[..offset].chars().count()),
+            None => Place::Path,
+        }
+    }
+
+    /// Where a path of fields begins, or as much of it as is written in one.
+    fn place_of_path(&self, fields: &[&str]) -> Place {
+        (1..=fields.len())
+            .rev()
+            .find_map(|length| find_token(self.source, &fields[..length].join(".")))
+            .map_or(Place::Path, |offset| {
+                Place::Character(self.start + self.source[..offset].chars().count())
+            })
+    }
+}
+
+/// The byte at which a token stands by itself, outside of strings and comments.
+fn find_token(source: &str, token: &str) -> Option<usize> {
+    let is_name = |character: char| character.is_alphanumeric() || "_$".contains(character);
+    let mut position = 0;
+    let mut before = ' ';
+    while let Some(character) = source[position..].chars().next() {
+        let rest = &source[position..];
+        let skipped = match character {
+            '\'' | '"' => Some(quoted_length(rest, character)),
+            '/' if rest.starts_with("/*") => {
+                Some(rest.find("*/").map_or(rest.len(), |end| end + "*/".len()))
+            }
+            _ => None,
+        };
+        if let Some(length) = skipped {
+            position += length;
+            before = ' ';
+            continue;
+        }
+        let stands_alone = |rest: &str| rest.chars().next().is_none_or(|next| !is_name(next));
+        if !is_name(before) && rest.strip_prefix(token).is_some_and(stands_alone) {
+            return Some(position);
+        }
+        before = character;
+        position += character.len_utf8();
+    }
+    None
+}
+
+/// The bytes of a quoted string with its quotes.
+fn quoted_length(text: &str, quote: char) -> usize {
+    let mut is_escaped = false;
+    for (index, character) in text.char_indices().skip(1) {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            _ if character == quote => return index + 1,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 fn is_literal(template: &Template) -> bool {
@@ -366,5 +448,26 @@ fn literal_or(value: &Value, all_literal: bool, template: Template) -> Template 
         Template::Literal(value.clone())
     } else {
         template
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_token;
+
+    #[test]
+    fn a_token_is_found_where_it_stands_by_itself() {
+        for (source, token, expected) in [
+            ("$a + $b", "$b", Some(5)),
+            ("$ab + $a", "$a", Some(6)),
+            ("'$a' & \"it's $a\" & $a", "$a", Some(20)),
+            ("/* $a */ $a", "$a", Some(9)),
+            ("'a\\'$a' & $a", "$a", Some(10)),
+            ("$$.a", "$", None),
+            ("$.a", "$", Some(0)),
+            ("'open $a", "$a", None),
+        ] {
+            assert_eq!(find_token(source, token), expected, "{source}");
+        }
     }
 }

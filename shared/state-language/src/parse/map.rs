@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
+use crate::expression::{CLOSING, OPENING};
 use crate::fields;
 use crate::{
-    ExecutionType, ItemProcessor, MapState, ProcessorConfig, ProcessorMode, ValueOrExpression,
+    ExecutionType, ItemProcessor, MapState, ProcessorConfig, ProcessorMode, Rule, Template,
+    ValueOrExpression,
 };
 
 use super::expressions::Moment;
-use super::reader::{Holder, Object, Reader};
+use super::reader::{Holder, Object, Reader, Sight, rule_of_number};
 use super::states::MAX_SECONDS;
 
 impl Reader {
@@ -16,8 +18,12 @@ impl Reader {
         let comment = self.text(object, "Comment");
         let transition = self.transition(object);
         let items = self.template_field(object, "Items", Moment::Entered);
-        if let Some(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) =
-            object.fields.get("Items")
+        let is_literal = matches!(items, Some(Template::Literal(_)));
+        if let Some(value) = object.fields.get("Items")
+            && is_literal
+            && !value.is_array()
+            && !value.is_object()
+            && !has_delimiter(value)
         {
             self.wrong_type(
                 &object.member("Items"),
@@ -25,8 +31,11 @@ impl Reader {
                 "an array, or an expression {% … %}",
             );
         }
+        let outside = self.surroundings;
+        self.surroundings.has_map_item = true;
         let item_selector = self.template_field(object, "ItemSelector", Moment::Entered);
         let item_processor = self.item_processor(object);
+        self.surroundings = outside;
         let max_concurrency = self
             .integer_or_expression(object, "MaxConcurrency", 0..=MAX_SECONDS)
             .unwrap_or(ValueOrExpression::Value(0));
@@ -37,9 +46,14 @@ impl Reader {
                 .as_f64()
                 .filter(|number| (0.0..=100.0).contains(number))
         };
+        let rule = object
+            .fields
+            .get("ToleratedFailurePercentage")
+            .map_or(Rule::OutOfRange, rule_of_number);
         let tolerated_failure_percentage = self.value_or_expression(
             object,
             "ToleratedFailurePercentage",
+            rule,
             "a number from 0 to 100",
             percentage,
         );
@@ -50,13 +64,18 @@ impl Reader {
             if inline && object.fields.contains_key(field) {
                 let message = format!("{field} needs a distributed Map, and this one is inline");
                 let advice = "set ItemProcessor.ProcessorConfig to {\"Mode\": \"DISTRIBUTED\", \"ExecutionType\": \"STANDARD\"}";
-                self.problem(&object.member(field), &message, advice);
+                self.problem(
+                    Rule::DistributedOnly,
+                    &object.member(field),
+                    &message,
+                    advice,
+                );
             }
         }
         let item_reader = self.template_field(object, "ItemReader", Moment::Entered);
         let item_batcher = self.template_field(object, "ItemBatcher", Moment::Entered);
         let result_writer = self.template_field(object, "ResultWriter", Moment::Entered);
-        let label = self.text(object, "Label");
+        let label = self.label(object);
         let output = self.template_field(object, "Output", Moment::Finished);
         let assign = self.assign(object, Moment::Finished);
         let retry = self.retry(object);
@@ -83,6 +102,10 @@ impl Reader {
 
     fn item_processor(&mut self, object: &Object<'_>) -> Option<ItemProcessor> {
         const WHAT: &str = "an object {\"StartAt\": …, \"States\": {…}}";
+        if object.fields.contains_key("Iterator") && !object.fields.contains_key("ItemProcessor") {
+            // Told as JSONPath's.
+            return None;
+        }
         let value = self.required(object, "ItemProcessor", WHAT)?;
         let path = object.member("ItemProcessor");
         let Value::Object(fields) = value else {
@@ -96,10 +119,45 @@ impl Reader {
             fields::ITEM_PROCESSOR,
         );
         let config = self.processor_config(&processor);
+        let sight = match config.mode {
+            ProcessorMode::Inline => Sight::Outwards,
+            ProcessorMode::Distributed => Sight::OwnOnly,
+        };
         Some(ItemProcessor {
             config,
-            flow: self.nested_flow(&processor)?,
+            flow: self.nested_flow(&processor, sight)?,
         })
+    }
+
+    fn label(&mut self, object: &Object<'_>) -> Option<String> {
+        const MAX_CHARACTERS: usize = 40;
+        let label = self.text(object, "Label")?;
+        let path = object.member("Label");
+        let is_special = |character: &char| {
+            character.is_whitespace()
+                || character.is_control()
+                || "?*<>{}[]:;,\\|^~$#%&`\"".contains(*character)
+        };
+        if self.is_open(&Value::from(label.as_str())) {
+            return Some(label);
+        }
+        if let Some(special) = label.chars().find(is_special) {
+            let message = format!("the label has the character {special:?}, which is not allowed");
+            self.problem(
+                Rule::MapLabel,
+                &path,
+                &message,
+                "use letters, digits, - and _",
+            );
+        }
+        let length = label.chars().count();
+        if length > MAX_CHARACTERS {
+            let message = format!(
+                "the label has {length} characters, and at most {MAX_CHARACTERS} are allowed"
+            );
+            self.problem(Rule::MapLabel, &path, &message, "shorten it");
+        }
+        Some(label)
     }
 
     fn processor_config(&mut self, processor: &Object<'_>) -> ProcessorConfig {
@@ -150,12 +208,17 @@ impl Reader {
             .map(|(_, value)| *value);
         if value.is_none() {
             let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
-            self.problem(
-                &object.member(field),
-                &format!("{text:?} is unknown"),
-                &format!("write {}", names.join(" or ")),
-            );
+            let path = object.member(field);
+            self.wrong_type(&path, &Value::from(text), &names.join(" or "));
         }
         value
     }
+}
+
+/// Whether it was meant to be an expression, which has been told.
+fn has_delimiter(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| {
+        let text = text.trim();
+        text.starts_with(OPENING) || text.ends_with(CLOSING)
+    })
 }

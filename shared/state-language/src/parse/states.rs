@@ -6,27 +6,34 @@ use crate::evaluation::timestamp;
 use crate::fields;
 use crate::layout::{item, member};
 use crate::spelling::nearest;
-use crate::substitution::first_substitution;
 use crate::{
-    ChoiceRule, ChoiceState, FailState, Flow, ParallelState, PassState, Resource, State,
-    SucceedState, TaskState, Transition, ValueOrExpression, WaitState, WaitUntil,
+    ChoiceRule, ChoiceState, FailState, ParallelState, PassState, Rule, State, SucceedState,
+    Transition, WaitState, WaitUntil,
 };
 
 use super::expressions::Moment;
-use super::reader::{Holder, Object, Reader};
+use super::reader::{Holder, Object, Reader, Sight, misspelt};
 pub(super) use crate::evaluation::MAX_SECONDS;
 
 impl Reader {
     pub(super) fn state(&mut self, object: &Object<'_>) -> Option<State> {
         const WHAT: &str = "Task, Pass, Choice, Wait, Succeed, Fail, Parallel or Map";
-        let type_name = self.required_text(object, "Type", WHAT)?;
+        let Some(type_name) = self.required_text(object, "Type", WHAT) else {
+            self.note_unknown_way();
+            return None;
+        };
         let Some((type_name, own)) = fields::STATES.iter().find(|(name, _)| *name == type_name)
         else {
             let names = fields::STATES.iter().map(|(name, _)| *name);
             let advice = nearest(&type_name, names).map_or(format!("use {WHAT}"), |meant| {
                 format!("did you mean {meant:?}?")
             });
+            self.note_unknown_way();
+            if self.is_open(&Value::from(type_name.as_str())) {
+                return None;
+            }
             self.problem(
+                Rule::UnknownStateType,
                 &object.member("Type"),
                 &format!("{type_name:?} is no state type"),
                 &advice,
@@ -55,64 +62,6 @@ impl Reader {
         }
     }
 
-    fn task(&mut self, object: &Object<'_>) -> Option<TaskState> {
-        let resource = self.resource(object);
-        let timeout_seconds = self.integer_or_expression(object, "TimeoutSeconds", 1..=MAX_SECONDS);
-        let heartbeat_seconds =
-            self.integer_or_expression(object, "HeartbeatSeconds", 1..=MAX_SECONDS);
-        if let (Some(ValueOrExpression::Value(timeout)), Some(ValueOrExpression::Value(heartbeat))) =
-            (&timeout_seconds, &heartbeat_seconds)
-            && heartbeat >= timeout
-        {
-            let message =
-                format!("a heartbeat every {heartbeat} s is not within the timeout of {timeout} s");
-            self.problem(
-                &object.member("HeartbeatSeconds"),
-                &message,
-                "make it smaller than TimeoutSeconds",
-            );
-        }
-        let comment = self.text(object, "Comment");
-        let arguments = self.template_field(object, "Arguments", Moment::Entered);
-        let credentials = self.template_field(object, "Credentials", Moment::Entered);
-        let output = self.template_field(object, "Output", Moment::Finished);
-        let assign = self.assign(object, Moment::Finished);
-        let transition = self.transition(object);
-        let retry = self.retry(object);
-        let catch = self.catch(object);
-        Some(TaskState {
-            comment,
-            resource: resource?,
-            arguments,
-            output,
-            assign,
-            transition: transition?,
-            retry,
-            catch,
-            timeout_seconds,
-            heartbeat_seconds,
-            credentials,
-        })
-    }
-
-    fn resource(&mut self, object: &Object<'_>) -> Option<Resource> {
-        const WHAT: &str = "an ARN, such as \"arn:aws:states:::lambda:invoke\"";
-        let arn = self.required_text(object, "Resource", WHAT)?;
-        let path = object.member("Resource");
-        if let Some(name) = first_substitution(&arn) {
-            let message = format!("nothing has been put in the place of ${{{name}}}");
-            self.problem(
-                &path,
-                &message,
-                "give its value among the definition substitutions",
-            );
-            return None;
-        }
-        Resource::parse(&arn)
-            .map_err(|message| self.problem(&path, &message, &format!("write {WHAT}")))
-            .ok()
-    }
-
     fn pass(&mut self, object: &Object<'_>) -> Option<PassState> {
         let comment = self.text(object, "Comment");
         let output = self.template_field(object, "Output", Moment::Entered);
@@ -136,12 +85,23 @@ impl Reader {
             self.list(object, "Choices", |reader, rule| {
                 reader.known_fields(&rule, Holder::named("a choice rule"), fields::CHOICE_RULE);
                 let comment = reader.text(&rule, "Comment");
-                reader.required(&rule, "Condition", "true, false or an expression {% … %}");
-                let condition =
-                    reader.value_or_expression(&rule, "Condition", "true, false", Value::as_bool);
+                // Told as JSONPath's, they are a condition.
+                let is_jsonpath =
+                    |field: &String| fields::instead_of(field, "a choice rule").is_some();
+                if !rule.fields.keys().any(is_jsonpath) {
+                    reader.required(&rule, "Condition", "true, false or an expression {% … %}");
+                }
+                let condition = reader.value_or_expression(
+                    &rule,
+                    "Condition",
+                    Rule::WrongType,
+                    "true, false",
+                    Value::as_bool,
+                );
                 let next = reader.required_text(&rule, "Next", "the name of a state");
-                if let Some(next) = &next {
-                    reader.note_target(next, &rule.member("Next"));
+                match &next {
+                    Some(next) => reader.note_target(next, &rule.member("Next"), &[&rule]),
+                    None => reader.note_unknown_way(),
                 }
                 let assign = reader.assign(&rule, Moment::Entered);
                 let output = reader.template_field(&rule, "Output", Moment::Entered);
@@ -155,8 +115,14 @@ impl Reader {
             })
         });
         let default = self.text(object, "Default");
-        if let Some(default) = &default {
-            self.note_target(default, &object.member("Default"));
+        match &default {
+            Some(default) => self.note_target(default, &object.member("Default"), &[object]),
+            None if object.fields.contains_key("Default") => self.note_unknown_way(),
+            None => {}
+        }
+        let rules = object.fields.get("Choices").and_then(Value::as_array);
+        if rules.is_none_or(|rules| rules.is_empty() || !rules.iter().all(Value::is_object)) {
+            self.note_unknown_way();
         }
         let assign = self.assign(object, Moment::Entered);
         let output = self.template_field(object, "Output", Moment::Entered);
@@ -175,6 +141,7 @@ impl Reader {
         let timestamp = self.value_or_expression(
             object,
             "Timestamp",
+            Rule::InvalidTimestamp,
             "an RFC 3339 timestamp, such as \"2030-01-31T12:00:00Z\"",
             |value| timestamp(value.as_str()?),
         );
@@ -183,12 +150,22 @@ impl Reader {
             .filter(|field| object.fields.contains_key(**field))
             .count();
         if given != 1 {
-            let message = if given == 0 {
-                "it does not say how long"
+            let (path, message) = if given == 0 {
+                (object.path.clone(), "it does not say how long")
             } else {
-                "it has both Seconds and Timestamp"
+                (
+                    object.member("Timestamp"),
+                    "it has both Seconds and Timestamp",
+                )
             };
-            self.problem(&object.path, message, "write either Seconds or Timestamp");
+            let advice = "write either Seconds or Timestamp";
+            let is_jsonpath = ["SecondsPath", "TimestampPath"]
+                .iter()
+                .any(|field| object.fields.contains_key(*field));
+            // A JSONPath field that says it has been told.
+            if given > 0 || !is_jsonpath {
+                self.problem(Rule::WaitDuration, &path, message, advice);
+            }
         }
         let output = self.template_field(object, "Output", Moment::Entered);
         let assign = self.assign(object, Moment::Entered);
@@ -217,8 +194,8 @@ impl Reader {
     fn fail(&mut self, object: &Object<'_>) -> FailState {
         self.note_end();
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let error = self.value_or_expression(object, "Error", "a string", text);
-        let cause = self.value_or_expression(object, "Cause", "a string", text);
+        let error = self.value_or_expression(object, "Error", Rule::WrongType, "a string", text);
+        let cause = self.value_or_expression(object, "Cause", Rule::WrongType, "a string", text);
         FailState {
             comment: self.text(object, "Comment"),
             error,
@@ -237,7 +214,7 @@ impl Reader {
         let branches = branches.map(|_| {
             self.list(object, "Branches", |reader, branch| {
                 reader.known_fields(&branch, Holder::named("a branch"), fields::BRANCH);
-                reader.nested_flow(&branch)
+                reader.nested_flow(&branch, Sight::Outwards)
             })
         });
         let arguments = self.template_field(object, "Arguments", Moment::Entered);
@@ -257,45 +234,48 @@ impl Reader {
         })
     }
 
-    /// Reads a branch or processor without losing which state it belongs to.
-    pub(super) fn nested_flow(&mut self, object: &Object<'_>) -> Option<Flow> {
-        let state = self.state.clone();
-        let flow = self.flow(object);
-        self.state = state;
-        flow
-    }
-
     pub(super) fn transition(&mut self, object: &Object<'_>) -> Option<Transition> {
         let next = object.fields.get("Next");
         let end = object.fields.get("End");
-        match (next, end) {
+        let transition = match (next, end) {
             (Some(_), None | Some(Value::Bool(false))) => {
-                let next = self.text(object, "Next")?;
-                self.note_target(&next, &object.member("Next"));
-                Some(Transition::Next(next))
+                self.text(object, "Next").map(Transition::Next)
             }
             (Some(_), Some(_)) => {
                 self.problem(
+                    Rule::NextOrEnd,
                     &object.member("End"),
                     "it has both Next and End",
                     "keep one of them",
                 );
                 None
             }
-            (None, Some(Value::Bool(true))) => {
-                self.note_end();
-                Some(Transition::End)
-            }
+            (None, Some(Value::Bool(true))) => Some(Transition::End),
             (None, Some(other)) => {
                 self.wrong_type(&object.member("End"), other, "true");
                 None
             }
             (None, None) => {
                 let advice = "add \"Next\": \"…\", or \"End\": true";
-                self.problem(&object.path, "it does not say what comes next", advice);
+                let message = "it does not say what comes next";
+                // A misspelt one has been told.
+                let is_misspelt = ["Next", "End"]
+                    .iter()
+                    .any(|field| misspelt(object, field).is_some());
+                if !is_misspelt {
+                    self.problem(Rule::NextOrEnd, &object.path, message, advice);
+                }
                 None
             }
+        };
+        match &transition {
+            Some(Transition::Next(next)) => {
+                self.note_target(next, &object.member("Next"), &[object]);
+            }
+            Some(Transition::End) => self.note_end(),
+            None => self.note_unknown_way(),
         }
+        transition
     }
 
     /// Whether the state is JSONata, by its own word or the machine's.
@@ -309,6 +289,7 @@ impl Reader {
             Some(Value::String(language)) if language == "JSONPath" => {
                 let message = "the state is JSONPath, and only JSONata runs here";
                 self.problem(
+                    Rule::QueryLanguage,
                     &object.member("QueryLanguage"),
                     message,
                     "remove the field and write the state in JSONata",
@@ -316,7 +297,8 @@ impl Reader {
                 false
             }
             Some(other) => {
-                self.wrong_type(&object.member("QueryLanguage"), other, "\"JSONata\"");
+                let path = object.member("QueryLanguage");
+                self.unexpected(Rule::QueryLanguage, &path, other, "\"JSONata\"");
                 true
             }
         }
@@ -338,12 +320,12 @@ impl Reader {
             .collect();
         for (path, entry) in nested {
             if let Some(next) = entry.get("Next").and_then(Value::as_str) {
-                self.note_target(next, &member(&path, "Next"));
+                self.note_target(next, &member(&path, "Next"), &[]);
             }
         }
         for field in ["Next", "Default"] {
             if let Some(next) = object.fields.get(field).and_then(Value::as_str) {
-                self.note_target(next, &object.member(field));
+                self.note_target(next, &object.member(field), &[]);
             }
         }
         let ends = ["Succeed", "Fail"].map(|name| Some(Value::from(name)));
