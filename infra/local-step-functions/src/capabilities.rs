@@ -57,7 +57,7 @@ pub(crate) fn unserved(machine: &StateMachine) -> Vec<String> {
             advice,
             ..
         } = unserved;
-        format!("{message}: {advice} (at {path})")
+        format!("{message}: {advice} at /{}", path.replace('.', "/"))
     };
     find(machine).into_iter().map(sentence).collect()
 }

@@ -24,8 +24,8 @@ pub(crate) struct Inspection {
     pub(crate) calls: BTreeSet<String>,
     /// Each call, unless it leaves arguments open with `?`.
     pub(crate) complete_calls: Vec<Call>,
-    /// Variables that `$exists(…)` is asked about.
-    pub(crate) probed: BTreeSet<String>,
+    /// What `$exists(…)` is asked about: a variable's name, then fields.
+    probed: Vec<Vec<String>>,
     /// Names that the expression binds itself: by `:=`, `@`, `#` or as a parameter.
     pub(crate) bound: BTreeSet<String>,
     /// What Step Functions forbids.
@@ -78,6 +78,13 @@ impl Inspection {
                 .for_each(|read| read.whole = true);
         }
         inspection
+    }
+
+    /// Whether the expression asks if there is such a thing, or something in it.
+    pub(crate) fn is_probed(&self, path: &[&str]) -> bool {
+        self.probed.iter().any(|probed| {
+            probed.len() >= path.len() && probed.iter().zip(path).all(|(a, b)| a == b)
+        })
     }
 
     fn node(&mut self, node: &AstNode, level: Level, parent: &mut bool) {
@@ -252,12 +259,7 @@ impl Inspection {
         if name == "exists"
             && let [argument] = arguments
         {
-            let probed = match argument {
-                AstNode::Variable(name) => Some(name.as_str()),
-                AstNode::Path { steps } => plain_variable(steps),
-                _ => None,
-            };
-            self.probed.extend(probed.map(str::to_owned));
+            self.probed.extend(path_of(argument));
         }
         if !arguments.contains(&AstNode::Placeholder) {
             self.complete_calls.push(Call {
@@ -325,6 +327,23 @@ impl Inspection {
         if !self.forbidden.contains(&forbidden) {
             self.forbidden.push(forbidden);
         }
+    }
+}
+
+/// A variable's name and the fields below it, as far as they are written plainly.
+fn path_of(node: &AstNode) -> Option<Vec<String>> {
+    match node {
+        AstNode::Variable(name) if !name.is_empty() => Some(vec![name.clone()]),
+        AstNode::Path { steps } => {
+            let mut path = vec![plain_variable(steps)?.to_owned()];
+            let fields = steps[1..].iter().map_while(|step| match &step.node {
+                AstNode::Name(field) => Some(field.clone()),
+                _ => None,
+            });
+            path.extend(fields);
+            Some(path)
+        }
+        _ => None,
     }
 }
 

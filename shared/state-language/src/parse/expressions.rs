@@ -191,7 +191,7 @@ impl Reader {
         }
         self.check_calls(&text, inspection);
         if let Some(states) = inspection.reads.get("states") {
-            self.check_states(&text, states, moment);
+            self.check_states(&text, inspection, states, moment);
         }
         for name in inspection.reads.keys() {
             let known = name == "states"
@@ -204,7 +204,7 @@ impl Reader {
                     path: path.to_owned(),
                     place: text.place(&format!("${name}")),
                     state: self.state.clone(),
-                    is_probed: inspection.probed.contains(name),
+                    is_probed: inspection.is_probed(&[name]),
                 };
                 self.flows[flow].references.push(reference);
             }
@@ -267,14 +267,21 @@ impl Reader {
         }
     }
 
-    fn check_states(&mut self, text: &Text<'_>, states: &Read, moment: Moment) {
+    fn check_states(
+        &mut self,
+        text: &Text<'_>,
+        inspection: &Inspection,
+        states: &Read,
+        moment: Moment,
+    ) {
         for (field, read) in &states.fields {
             let (rule, message, advice) = match field.as_str() {
                 "context" => {
-                    self.check_context(text, read);
+                    self.check_context(text, inspection, read);
                     continue;
                 }
                 "input" => continue,
+                "result" | "errorOutput" if inspection.is_probed(&["states", field]) => continue,
                 "result" if moment == Moment::Finished => continue,
                 "errorOutput" if moment == Moment::Caught => continue,
                 "result" => (
@@ -301,8 +308,11 @@ impl Reader {
         }
     }
 
-    fn check_context(&mut self, text: &Text<'_>, context: &Read) {
+    fn check_context(&mut self, text: &Text<'_>, inspection: &Inspection, context: &Read) {
         for (field, read) in &context.fields {
+            if inspection.is_probed(&["states", "context", field]) {
+                continue;
+            }
             let place = text.place_of_path(&["$states", "context", field]);
             let known = CONTEXT.iter().find(|(name, _)| name == field);
             let absent = match (field.as_str(), known) {

@@ -104,12 +104,17 @@ impl Reader {
                 };
                 let number = numbers.get(reference.name.as_str());
                 let is_in = |names: &Names| number.is_some_and(|number| names.contains(*number));
-                let finding = if !is_in(&entry.on_some_way) {
-                    Some(undefined(&flows, index, reference))
-                } else if !is_in(&entry.on_every_way) && !reference.is_probed {
+                let is_assigned = || {
+                    outwards(&flows, index)
+                        .any(|index| flows[index].assigned.contains_key(&reference.name))
+                };
+                let finding = if is_in(&entry.on_every_way) || reference.is_probed && is_assigned()
+                {
+                    None
+                } else if is_in(&entry.on_some_way) {
                     maybe_undefined(&flows, index, reference)
                 } else {
-                    None
+                    Some(undefined(&flows, index, reference))
                 };
                 let Some(finding) = finding else { continue };
                 let key = (finding.rule, reference.name.as_str());

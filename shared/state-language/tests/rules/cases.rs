@@ -421,6 +421,21 @@ fn one_missing_assignment_is_told_once_with_how_often_it_is_missed() {
 }
 
 #[test]
+fn what_is_asked_for_with_exists_may_be_absent() {
+    for good in [
+        r#""A": {"Type": "Succeed", "Output": "{% $exists($states.context.Map.Item) ? $states.context.Map.Item.Index : 0 %}"}"#,
+        r#""A": {"Type": "Succeed", "Output": "{% $not($exists($states.context.Task)) %}"}"#,
+        r#""A": {"Type": "Pass", "Next": "B", "Output": "{% $exists($x.y) ? $x : 0 %}"}, "B": {"Type": "Pass", "Assign": {"x": 1}, "End": true}"#,
+    ] {
+        assert_eq!(lines(&problems(&text(good))), "", "{good}");
+    }
+    let told = problems(&text(
+        r#""A": {"Type": "Pass", "Next": "B", "Output": "{% $exists($xx) %}"}, "B": {"Type": "Pass", "Assign": {"xy": 1}, "End": true}"#,
+    ));
+    assert_eq!(told[0].advice, "did you mean $xy?");
+}
+
+#[test]
 fn what_the_deployment_gives_is_left_to_it() {
     let text = r#"{"QueryLanguage": "JSONata", "StartAt": "A", "TimeoutSeconds": ${Timeout}, "States": {
 "A": {"Type": "Task", "Resource": "${FunctionArn}", "TimeoutSeconds": ${Timeout}, "HeartbeatSeconds": ${Beat},
