@@ -387,6 +387,37 @@ async fn a_parent_that_ends_stops_what_it_waits_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_child_that_is_stopped_before_its_first_step_has_a_whole_history() {
+    let cloud = Cloud::start().await;
+    let child = sleeping(&cloud).await;
+    let stop = calling(
+        "arn:aws:states:::aws-sdk:sfn:stopExecution",
+        &json!({"ExecutionArn": "{% $states.context.Execution.Id %}", "Error": "Me"}),
+        &json!({}),
+    );
+    let branch = |name: &str, state: &Value| json!({"StartAt": name, "States": {name: state}});
+    let states = json!({"Both": {
+        "Type": "Parallel",
+        "Branches": [
+            branch("Go", &starting(".sync", &child, &json!({}))),
+            branch("Stop", &stop),
+        ],
+        "End": true,
+    }});
+    let stopped = cloud.run(&machine(&states), &json!({})).await;
+    assert_eq!(
+        (stopped.status.clone(), stopped.error.as_deref()),
+        (Aborted, Some("Me"))
+    );
+    let child = cloud.ended(&child_arn(&stopped.arn)).await;
+    assert_eq!(child.status, Aborted);
+    assert_eq!(
+        child.types(),
+        ["ExecutionStarted", "WaitStateEntered", "ExecutionAborted"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_parent_waits_on_after_a_crash_and_starts_no_second_child() {
     let cloud = Cloud::start().await;
     let child = sleeping(&cloud).await;

@@ -124,6 +124,14 @@ impl Core {
             arguments,
             then,
         } = call;
+        let run = self.runs.get(&caller);
+        let is_going_on = run
+            .and_then(|run| run.frame(frame))
+            .is_some_and(|contents| contents.generation == generation);
+        if !is_going_on {
+            // The attempt ended in the batch that began it: a start now would be nobody's.
+            return;
+        }
         let result = match self.answer_to(&api, arguments, batch) {
             Ok(answer) => {
                 if then == Then::AwaitExecution

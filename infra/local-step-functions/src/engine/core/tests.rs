@@ -135,6 +135,33 @@ fn a_definition_is_kept_while_it_is_the_machine_s() {
     assert_eq!(bench.core.definitions.len(), 0);
 }
 
+/// What one batch begins and ends starts nothing that nobody would stop.
+#[test]
+fn an_attempt_that_is_over_starts_nothing() {
+    let mut bench = Bench::new();
+    let arn = |name: &str| Place::default().execution_arn("m", name);
+    let itself = json!({
+        "Type": "Task", "End": true,
+        "Resource": "arn:aws:states:::states:startExecution.sync",
+        "Arguments": {"StateMachineArn": Place::default().state_machine_arn("m")},
+    });
+    bench.create(&machine(60, &itself));
+    bench.send([
+        Request::StartExecution {
+            machine: "m".to_owned(),
+            name: Some("first".to_owned()),
+            input_text: "1".to_owned(),
+            input: json!(1),
+        },
+        Request::StopExecution {
+            arn: arn("first"),
+            reason: crate::interpreter::ErrorAndCause::default(),
+        },
+    ]);
+    assert!(bench.core.runs.is_empty());
+    assert!(!bench.core.has_ready());
+}
+
 /// A Map's frame holds the whole input: writing it for each item costs items times input.
 #[test]
 fn an_iteration_that_ends_does_not_write_the_map_again() {
