@@ -49,7 +49,7 @@ impl Failure {
         let cause = self.cause.as_deref()?;
         let inner = serde_json::from_str::<Value>(cause)
             .ok()
-            .and_then(|value| Some(value.get("errorMessage")?.as_str()?.to_owned()));
+            .and_then(|value| message_in(&value));
         // Masked while it is whole: of a secret that is cut, what is left is not known as one.
         let masked = Policy::standard().redact_text(inner.as_deref().unwrap_or(cause));
         let line = masked.first_line()?;
@@ -57,6 +57,19 @@ impl Failure {
             Some(beginning) => format!("{beginning}…"),
             None => line.into_string(),
         })
+    }
+}
+
+/// What a Lambda's error object or an execution that was started says of its failure.
+fn message_in(cause: &Value) -> Option<String> {
+    let text = |member| cause.get(member).and_then(Value::as_str);
+    if let Some(message) = text("errorMessage") {
+        return Some(message.to_owned());
+    }
+    text("ExecutionArn")?;
+    match (text("Error"), text("Cause")) {
+        (Some(error), Some(cause)) => Some(format!("{error}: {cause}")),
+        (one, other) => one.or(other).map(str::to_owned),
     }
 }
 
@@ -76,6 +89,11 @@ mod tests {
             Some("ModelError"),
             Some(r#"{"errorMessage":"rate limit","errorType":"ModelError"}"#),
             "ModelError: rate limit",
+        );
+        check(
+            Some("States.TaskFailed"),
+            Some(r#"{"ExecutionArn":"arn","Error":"Refused","Cause":"no"}"#),
+            "States.TaskFailed: Refused: no",
         );
         check(None, Some("only a cause"), "only a cause");
         check(None, None, "failed");

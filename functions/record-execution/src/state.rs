@@ -108,6 +108,8 @@ impl HistoryRecorder {
             .upwards(from.node)
             .find(|id| self.state(*id).is_some() && self.tree.node(*id).span.name == name);
         let Some(id) = found else { return from };
+        // A redriven state that only waited is left without another event before.
+        self.tree.reopen(id);
         let node = self.tree.node_mut(id);
         let output = details.and_then(|details| details.output.as_deref());
         if let Some(output) = output {

@@ -482,3 +482,52 @@ fn outline(spans: &[Span], span: &Span, depth: usize) -> String {
     }
     text
 }
+
+/// Hard case 18: one run, one trace, however often it is redriven, whoever records it again.
+#[tokio::test]
+async fn a_redriven_run_goes_on_as_one_run() {
+    let cloud = Cloud::start().await;
+    let recorder = cloud.recorder(client(1_000));
+    let (arn, events) = (arn("redriven-twice"), history("redriven-twice").await);
+    let mut live = recorder.live(arn.clone(), None);
+    let mut standings = Vec::new();
+    for (at, event) in events.iter().enumerate() {
+        live.advance(std::slice::from_ref(event)).await.unwrap();
+        if at % 7 == 0 {
+            // After a restart.
+            let mut again = recorder.live(arn.clone(), None);
+            again.advance(&events[..=at]).await.unwrap();
+        }
+        let (run, _) = cloud.stored(&arn).await;
+        let standing = (run.status, run.redrives, run.finished_at.is_some());
+        if standings.last() != Some(&standing) {
+            standings.push(standing);
+        }
+    }
+    assert_eq!(
+        standings,
+        [
+            (RunStatus::Running, 0, false),
+            (RunStatus::Failed, 0, true),
+            (RunStatus::Running, 1, false),
+            (RunStatus::Aborted, 1, true),
+            (RunStatus::Running, 2, false),
+            (RunStatus::Succeeded, 2, true),
+        ]
+    );
+    // One that is slow, and knows of the first end only.
+    let first_end = events
+        .iter()
+        .position(|event| event.r#type.as_str() == "ExecutionFailed");
+    let mut slow = recorder.live(arn.clone(), None);
+    slow.advance(&events[..=first_end.unwrap()]).await.unwrap();
+    let (run, stored) = cloud.stored(&arn).await;
+    assert_eq!((run.status, run.error), (RunStatus::Succeeded, None));
+    let options = record_execution::RecorderOptions::default();
+    let told = record_execution::HistoryRecorder::new(arn, options).feed(&events);
+    assert_eq!(shape(&stored), shape(&told));
+    assert_eq!(
+        trace_model::Totals::of(&stored),
+        trace_model::Totals::of(&told)
+    );
+}

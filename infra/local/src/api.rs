@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::view::TreeSpan;
+use crate::view::{TreeSpan, duration};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Executions {
@@ -20,6 +20,8 @@ pub(crate) struct Execution {
     pub status: String,
     pub started_at: String,
     pub finished_at: Option<String>,
+    #[serde(default)]
+    pub redrives: u32,
     #[serde(default)]
     pub error: Option<String>,
     #[serde(default)]
@@ -68,6 +70,35 @@ pub(crate) struct Span {
     usage: Option<Usage>,
     cost_usd: Option<f64>,
     model: Option<String>,
+    #[serde(default)]
+    state: Option<String>,
+    #[serde(default)]
+    callback: Option<Callback>,
+}
+
+/// A task that somebody answers, and what they said.
+#[derive(Debug, Deserialize)]
+struct Callback {
+    waiting: bool,
+    approved: Option<bool>,
+    by: Option<String>,
+    waited_us: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Approvals {
+    pub approvals: Vec<Approval>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Approval {
+    pub execution_id: String,
+    pub span_id: String,
+    pub state: String,
+    pub question: Option<String>,
+    pub since: String,
+    pub deadline: Option<String>,
+    pub can_be_answered: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,6 +135,41 @@ impl Span {
     pub(crate) const fn is_open(&self) -> bool {
         self.duration_us.is_none()
     }
+
+    /// The state and the span id of a task that can be answered.
+    pub(crate) fn waits(&self) -> Option<(&str, &str)> {
+        let waits = self
+            .callback
+            .as_ref()
+            .is_some_and(|callback| callback.waiting);
+        waits.then(|| {
+            let state = self.state.as_deref().unwrap_or(&self.name);
+            (state, self.span_id.as_str())
+        })
+    }
+}
+
+impl Callback {
+    /// `approved by ada, waited 3 min 05 s`.
+    fn words(&self) -> String {
+        if self.waiting {
+            return "waits for an answer".to_owned();
+        }
+        let decision = match self.approved {
+            Some(true) => Some("approved"),
+            Some(false) => Some("rejected"),
+            None => None,
+        };
+        let by = self.by.as_ref().map(|by| format!("by {by}"));
+        let decision = decision.map(str::to_owned).into_iter().chain(by);
+        let decision = decision.collect::<Vec<_>>().join(" ");
+        let waited = self
+            .waited_us
+            .map(|waited| format!("waited {}", duration(Duration::from_micros(waited))));
+        let decision = (!decision.is_empty()).then_some(decision);
+        let parts: Vec<String> = decision.into_iter().chain(waited).collect();
+        parts.join(", ")
+    }
 }
 
 impl From<Span> for TreeSpan {
@@ -119,6 +185,7 @@ impl From<Span> for TreeSpan {
             time_to_first_token: usage
                 .and_then(|usage| usage.time_to_first_token_us)
                 .map(Duration::from_micros),
+            note: span.callback.as_ref().map(Callback::words),
             span_id: span.span_id,
             parent_span_id: span.parent_span_id,
             name: span.name,

@@ -21,6 +21,17 @@ pub(crate) enum Command {
     /// Say everything that is wrong with a definition, without running it; the exit status is 1 when
     /// there are errors.
     Check(CheckArguments),
+    /// Stop a run; it ends as ABORTED.
+    Stop(StopArguments),
+    /// Take up a run that did not succeed, from where it failed, and show its trace; the exit status
+    /// is the run's.
+    Redrive(RedriveArguments),
+    /// List what waits for a person.
+    Approvals(ApprovalsArguments),
+    /// Approve what waits for a person.
+    Approve(DecideArguments),
+    /// Reject what waits for a person.
+    Reject(DecideArguments),
     /// List the latest runs.
     Executions(ExecutionsArguments),
     /// Show the trace of one run.
@@ -31,13 +42,16 @@ pub(crate) enum Command {
     Token(TokenArguments),
 }
 
+/// Where the local cloud keeps its data unless something else is said.
+pub(crate) const DEFAULT_DATA: &str = ".stepscope";
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CloudArguments {
     /// Where the local cloud keeps its data.
     #[arg(
         long,
         value_name = "DIR",
-        default_value = ".stepscope",
+        default_value = DEFAULT_DATA,
         env = "STEPSCOPE_DATA"
     )]
     pub data: PathBuf,
@@ -107,6 +121,62 @@ pub(crate) struct CheckArguments {
     /// Print one JSON object instead.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StopArguments {
+    /// The run: MACHINE:NAME, its ARN, or its trace id.
+    pub execution: String,
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    /// The error name that the run ends with.
+    #[arg(long)]
+    pub error: Option<String>,
+    /// Why; who stopped it, without both.
+    #[arg(long)]
+    pub cause: Option<String>,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RedriveArguments {
+    /// The run: MACHINE:NAME, its ARN, or its trace id.
+    pub execution: String,
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    /// Print one JSON object at the end instead.
+    #[arg(long)]
+    pub json: bool,
+    /// Show every iteration of a Map.
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApprovalsArguments {
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    /// Print one JSON object instead.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DecideArguments {
+    /// The span id of what waits, or how it begins, as `stepscope approvals` lists it.
+    pub span: String,
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    /// Why, for the workflow and for whoever reads the trace.
+    #[arg(long)]
+    pub comment: Option<String>,
+    #[command(flatten)]
+    pub target: Target,
 }
 
 #[derive(Debug, Args)]

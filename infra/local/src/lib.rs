@@ -56,6 +56,15 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Dev(arguments) => command::dev::dev(arguments).await,
         Command::Run(arguments) => command::run::run(arguments).await,
         Command::Check(arguments) => command::check::check(&arguments),
+        Command::Stop(arguments) => command::stop::stop(arguments).await,
+        Command::Redrive(arguments) => command::redrive::redrive(arguments).await,
+        Command::Approvals(arguments) => command::approvals::approvals(arguments).await,
+        Command::Approve(arguments) => {
+            command::approvals::decide(arguments, command::approvals::Verdict::Approve).await
+        }
+        Command::Reject(arguments) => {
+            command::approvals::decide(arguments, command::approvals::Verdict::Reject).await
+        }
         Command::Executions(arguments) => command::executions::executions(arguments).await,
         Command::Trace(arguments) => command::trace::trace(arguments).await,
         Command::Workflows(arguments) => command::workflows::workflows(arguments).await,

@@ -37,9 +37,15 @@ impl Progress {
         self.last_event
     }
 
-    pub(crate) fn show(&mut self, events: &[HistoryEvent]) {
+    /// Whether a task was handed over to somebody who answers it.
+    pub(crate) fn show(&mut self, events: &[HistoryEvent]) -> bool {
+        let mut waits = false;
         for event in events {
             self.last_event = self.last_event.max(event.id);
+            waits |= event
+                .task_submitted_event_details
+                .as_ref()
+                .is_some_and(|details| details.resource.ends_with(".waitForTaskToken"));
             let begun = *self.begun.get_or_insert(event.timestamp.as_nanos());
             if let Some(line) = self.line(event).filter(|_| self.visible) {
                 self.lines += 1;
@@ -48,6 +54,7 @@ impl Progress {
                 warn(&format!("{:>9}  {line}", duration(since)));
             }
         }
+        waits
     }
 
     /// A blank line between what happened and what came of it.

@@ -50,11 +50,19 @@ struct Marker(PathBuf);
 /// What is being recorded.
 #[derive(Default)]
 struct Running {
-    workers: JoinSet<ExecutionArn>,
-    grown: HashMap<ExecutionArn, Arc<Notify>>,
+    /// With the last event that was recorded.
+    workers: JoinSet<(ExecutionArn, i64)>,
+    grown: HashMap<ExecutionArn, Growing>,
     /// The executions could not be listed: some may have ended that nobody recorded, so the
     /// marker must not pass them.
     has_unknown: bool,
+}
+
+/// A history on its way into the store.
+struct Growing {
+    notify: Arc<Notify>,
+    /// The newest event that the engine told of.
+    last_event_id: i64,
 }
 
 impl Recordings {
@@ -90,7 +98,14 @@ impl Recordings {
                 biased;
                 Some(ended) = running.workers.join_next(), if !running.workers.is_empty() => {
                     match ended {
-                        Ok(arn) => running.forget(&arn),
+                        Ok((arn, recorded)) => {
+                            let known = running.grown.remove(&arn);
+                            let known = known.map_or(0, |growing| growing.last_event_id);
+                            // It was redriven when its recording was about to end.
+                            if known > recorded {
+                                self.follow(arn, known, None, &mut running, &at_once);
+                            }
+                        }
                         Err(panic) => error!(%panic, "a recording ended badly"),
                     }
                     let at_rest = running.grown.is_empty() && growth.is_empty();
@@ -121,8 +136,8 @@ impl Recordings {
             self.notice(&last, &mut running, at_once);
         }
         // Those still running are recorded again from their history at the next start.
-        for grown in running.grown.values() {
-            grown.notify_one();
+        for growing in running.grown.values() {
+            growing.notify.notify_one();
         }
         let has_unknown = running.has_unknown;
         let settle = async { while running.workers.join_next().await.is_some() {} };
@@ -134,7 +149,7 @@ impl Recordings {
 
     fn notice(&self, growth: &Growth, running: &mut Running, at_once: &Arc<Semaphore>) {
         match ExecutionArn::parse(&growth.execution_arn) {
-            Ok(arn) => self.follow(arn, None, running, at_once),
+            Ok(arn) => self.follow(arn, growth.last_event_id, None, running, at_once),
             Err(invalid) => error!(%invalid, "the engine told of no execution"),
         }
     }
@@ -142,17 +157,23 @@ impl Recordings {
     fn follow(
         &self,
         arn: ExecutionArn,
+        last_event_id: i64,
         left_before: Option<Timestamp>,
         running: &mut Running,
         at_once: &Arc<Semaphore>,
     ) {
-        if let Some(grown) = running.grown.get(&arn) {
-            grown.notify_one();
+        if let Some(growing) = running.grown.get_mut(&arn) {
+            growing.last_event_id = growing.last_event_id.max(last_event_id);
+            growing.notify.notify_one();
             return;
         }
         let grown = Arc::new(Notify::new());
         grown.notify_one();
-        running.grown.insert(arn.clone(), Arc::clone(&grown));
+        let growing = Growing {
+            notify: Arc::clone(&grown),
+            last_event_id,
+        };
+        running.grown.insert(arn.clone(), growing);
         let worker = Worker {
             recorder: self.recorder.clone(),
             recording: self.recorder.live(arn.clone(), None),
@@ -161,8 +182,8 @@ impl Recordings {
             left_before,
         };
         running.workers.spawn(async move {
-            worker.run().await;
-            arn
+            let recorded = worker.run().await;
+            (arn, recorded)
         });
     }
 
@@ -173,7 +194,7 @@ impl Recordings {
             Ok(executions) => {
                 running.has_unknown = false;
                 for arn in executions {
-                    self.follow(arn, Some(self.started), running, at_once);
+                    self.follow(arn, 0, Some(self.started), running, at_once);
                 }
             }
             Err(error) => {
@@ -223,12 +244,6 @@ fn may_be_unrecorded(execution: &ExecutionListItem, since: Timestamp) -> bool {
         || stopped.is_none_or(|millis| Timestamp::from_unix_millis(millis + 1) >= since)
 }
 
-impl Running {
-    fn forget(&mut self, arn: &ExecutionArn) {
-        self.grown.remove(arn);
-    }
-}
-
 impl Marker {
     /// The beginning of time when there is none, or none that can be read.
     fn read(&self) -> Timestamp {
@@ -259,7 +274,8 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(mut self) {
+    /// Answers with the last event that was recorded.
+    async fn run(mut self) -> i64 {
         let mut wait = FIRST_WAIT;
         loop {
             self.grown.notified().await;
@@ -268,7 +284,9 @@ impl Worker {
             let followed = self.follow().await;
             drop(permit);
             match followed {
-                Ok(Progress::Recorded(status)) if status.is_over() => return,
+                Ok(Progress::Recorded(status)) if status.is_over() => {
+                    return self.recording.last_event_id();
+                }
                 Ok(_) => {
                     wait = FIRST_WAIT;
                     tokio::time::sleep(PACE).await;

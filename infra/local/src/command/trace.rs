@@ -6,8 +6,9 @@ use anstyle::{AnsiColor, Style};
 use anyhow::anyhow;
 use reqwest::StatusCode;
 use serde_json::Value;
-use trace_model::{ExecutionArn, Timestamp};
+use trace_model::{ExecutionArn, TenantId, Timestamp};
 
+use super::answering::Answering;
 use crate::api::{Execution, PageInfo, Trace};
 use crate::arguments::TraceArguments;
 use crate::connection::{Connection, Refused};
@@ -19,19 +20,26 @@ const PAGE: &str = "1000";
 
 pub(crate) async fn trace(arguments: TraceArguments) -> anyhow::Result<ExitCode> {
     let connection = Connection::open(&arguments.target, &arguments.tenant).await?;
-    let shown = show(&connection, &arguments).await.map_err(|error| {
-        match error.downcast_ref::<Refused>() {
-            Some(refused) if refused.status == StatusCode::NOT_FOUND => anyhow!(
-                "the tenant {tenant} has no run {}: `stepscope executions --tenant {tenant}` lists \
-                 its runs, --tenant looks at another's",
-                arguments.execution,
-                tenant = arguments.tenant,
-            ),
-            _ => error,
-        }
-    });
+    let shown = show(&connection, &arguments).await;
     connection.close().await?;
-    shown.map(|()| ExitCode::SUCCESS)
+    shown
+        .map(|()| ExitCode::SUCCESS)
+        .map_err(|error| unknown_run(error, &arguments.execution, &arguments.tenant))
+}
+
+/// Where to look for the run that the API does not know.
+pub(crate) fn unknown_run(
+    error: anyhow::Error,
+    execution: &str,
+    tenant: &TenantId,
+) -> anyhow::Error {
+    match error.downcast_ref::<Refused>() {
+        Some(refused) if refused.status == StatusCode::NOT_FOUND => anyhow!(
+            "the tenant {tenant} has no run {execution}: `stepscope executions --tenant {tenant}` \
+             lists its runs, --tenant looks at another's"
+        ),
+        _ => error,
+    }
 }
 
 async fn show(connection: &Connection, arguments: &TraceArguments) -> anyhow::Result<()> {
@@ -42,7 +50,8 @@ async fn show(connection: &Connection, arguments: &TraceArguments) -> anyhow::Re
         )?);
     } else {
         let trace = read(connection, &execution).await?;
-        say(render(trace, folding(arguments.all)).trim_end());
+        let answering = Answering::new(&arguments.target, &arguments.tenant);
+        say(render(trace, folding(arguments.all), &answering).trim_end());
     }
     Ok(())
 }
@@ -56,7 +65,7 @@ pub(crate) const fn folding(all: bool) -> Folding {
 }
 
 /// The public id, also from an ARN.
-fn execution_id(text: &str) -> String {
+pub(crate) fn execution_id(text: &str) -> String {
     match ExecutionArn::parse(text) {
         Ok(arn) => arn.execution_id().as_str().to_owned(),
         Err(_) => text.to_owned(),
@@ -92,8 +101,17 @@ async fn whole_answer(connection: &Connection, execution: &str) -> anyhow::Resul
 }
 
 /// A heading, the tree, and what the reader should know.
-pub(crate) fn render(trace: Trace, folding: Folding) -> String {
+pub(crate) fn render(trace: Trace, folding: Folding, answering: &Answering) -> String {
     let execution = trace.execution;
+    let waiting: Vec<String> = trace
+        .spans
+        .iter()
+        .filter_map(|span| span.waits())
+        .map(|(state, span_id)| {
+            let approve = answering.command("approve", span_id);
+            format!("{} waits for an answer: {approve}, or reject", safe(state))
+        })
+        .collect();
     let spans: Vec<TreeSpan> = trace.spans.into_iter().map(TreeSpan::from).collect();
     let total = spans
         .iter()
@@ -109,6 +127,10 @@ pub(crate) fn render(trace: Trace, folding: Folding) -> String {
     let mut text = heading(&execution, total);
     text.push('\n');
     text.push_str(&tree.render());
+    let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+    for line in waiting {
+        let _ = writeln!(text, "{yellow}{line}{yellow:#}");
+    }
     let dimmed = Style::new().dimmed();
     for line in redaction_line(&execution.redaction)
         .into_iter()
@@ -127,6 +149,11 @@ fn heading(execution: &Execution, total: Duration) -> String {
         format!("{status}{}{status:#}", safe(&execution.status)),
         duration(run_length(execution).unwrap_or(total)),
     ];
+    match execution.redrives {
+        0 => {}
+        1 => parts.push("redriven once".to_owned()),
+        times => parts.push(format!("redriven {times} times")),
+    }
     if let Some(totals) = &execution.totals {
         parts.push(format!("{} spans", totals.spans));
         if totals.errors > 0 {

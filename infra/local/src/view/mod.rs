@@ -1,5 +1,6 @@
 //! What the terminal shows of a run.
 
+mod details;
 mod safe_text;
 mod trace_tree;
 mod units;

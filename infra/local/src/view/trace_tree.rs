@@ -1,10 +1,10 @@
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::details::{Part, WhenNarrow, arrange, fit, kept_width};
 use super::{cost, duration, safe, tokens};
 
 /// One span as the tree shows it.
@@ -20,6 +20,8 @@ pub(crate) struct TreeSpan {
     /// `None` while the span is open.
     pub duration: Option<Duration>,
     pub error: Option<String>,
+    /// What is to be said of it beside that, such as who answered it.
+    pub note: Option<String>,
     pub model: Option<String>,
     pub input_tokens: Option<u64>,
     pub output_tokens: Option<u64>,
@@ -47,17 +49,35 @@ pub(crate) struct TraceTree<'a> {
 
 /// Iterations shown before folding begins, and how many more make it worth it.
 const SHOWN_ITERATIONS: usize = 3;
-const BAR: usize = 22;
 const DURATION: usize = 10;
+/// Columns between label, details, bar and duration.
+const GAPS: usize = 5;
+/// A label needs this much to tell rows apart.
+const SHORTEST_LABEL: usize = 24;
+const SHORTEST_DETAIL: usize = 12;
 
 struct Row {
     label: String,
     label_style: Style,
-    detail: String,
+    detail: Vec<Part>,
     detail_style: Style,
-    bar: String,
+    bar: Option<Bar>,
     bar_style: Style,
     duration: String,
+}
+
+/// A span's place on the time axis.
+#[derive(Clone, Copy)]
+struct Bar {
+    begin: Duration,
+    end: Duration,
+}
+
+/// Columns of each part of a line.
+struct Layout {
+    label: usize,
+    detail: usize,
+    bar: usize,
 }
 
 /// A line still to be made: a span, or the iterations that were folded.
@@ -79,29 +99,40 @@ impl TraceTree<'_> {
     /// The tree as text with ANSI styles; every span that has no parent here is a root.
     pub(crate) fn render(&self) -> String {
         let rows = self.rows();
-        let label_width = rows
-            .iter()
-            .map(|row| row.label.width())
-            .max()
-            .unwrap_or(0)
-            .min(self.width.saturating_sub(BAR + DURATION + 24).max(24));
-        let detail_width = self
-            .width
-            .saturating_sub(label_width + BAR + DURATION + 6)
-            .max(12);
+        let layout = self.layout(&rows);
         let mut text = String::new();
         for row in &rows {
-            let label = fit(&row.label, label_width);
-            let detail = fit(&row.detail, detail_width);
+            let label = fit(&row.label, layout.label);
+            let detail = fit(&arrange(&row.detail, layout.detail), layout.detail);
+            let bar = self.bar(row.bar, layout.bar);
             let (ls, ds, bs) = (row.label_style, row.detail_style, row.bar_style);
             let line = format!(
-                "{ls}{label}{ls:#}  {ds}{detail}{ds:#}  {bs}{}{bs:#} {:>DURATION$}",
-                row.bar, row.duration
+                "{ls}{label}{ls:#}  {ds}{detail}{ds:#}  {bs}{bar}{bs:#} {:>DURATION$}",
+                row.duration
             );
             text.push_str(line.trim_end());
             text.push('\n');
         }
         text
+    }
+
+    /// A narrow terminal shortens the bars first, then the names; tokens and costs stay.
+    fn layout(&self, rows: &[Row]) -> Layout {
+        let bar = match self.width {
+            ..80 => 8,
+            80..100 => 14,
+            _ => 22,
+        };
+        let room = self.width.saturating_sub(bar + DURATION + GAPS);
+        let kept = rows.iter().map(|row| kept_width(&row.detail));
+        let kept = kept.max().unwrap_or(0).max(SHORTEST_DETAIL);
+        let label = rows.iter().map(|row| row.label.width()).max().unwrap_or(0);
+        let label = label.min(room.saturating_sub(kept).max(SHORTEST_LABEL));
+        Layout {
+            label,
+            detail: room.saturating_sub(label).max(SHORTEST_DETAIL),
+            bar,
+        }
     }
 
     fn rows(&self) -> Vec<Row> {
@@ -157,9 +188,12 @@ impl TraceTree<'_> {
                     rows.push(Row {
                         label: format!("{prefix}{branch}… {count} more iterations"),
                         label_style: Style::new().dimmed(),
-                        detail: format!("all went well, none over {}", duration(longest)),
+                        detail: vec![Part::new(
+                            format!("all went well, none over {}", duration(longest)),
+                            WhenNarrow::Shortened,
+                        )],
                         detail_style: Style::new().dimmed(),
-                        bar: " ".repeat(BAR),
+                        bar: None,
                         bar_style: Style::new(),
                         duration: String::new(),
                     });
@@ -249,29 +283,34 @@ impl TraceTree<'_> {
             } else {
                 Style::new().dimmed()
             },
-            bar: self.bar(span),
+            bar: Some(Bar {
+                begin: span.start_offset,
+                end: span.duration.map_or(self.total, |d| span.start_offset + d),
+            }),
             bar_style: colour(bar_colour),
             duration: span.duration.map_or("running".to_owned(), duration),
         }
     }
 
-    /// `BAR` cells in eighths, at the span's place on the run's time axis.
-    fn bar(&self, span: &TreeSpan) -> String {
+    /// Cells in eighths, at the bar's place on the run's time axis.
+    fn bar(&self, bar: Option<Bar>, width: usize) -> String {
         const PARTS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+        let Some(Bar { begin, end }) = bar else {
+            return " ".repeat(width);
+        };
         let total = self.total.as_micros().max(1);
         let eighths = |time: Duration| {
-            usize::try_from(time.as_micros() * (BAR as u128 * 8) / total).unwrap_or(usize::MAX)
+            usize::try_from(time.as_micros() * (width as u128 * 8) / total).unwrap_or(usize::MAX)
         };
-        let end = span.duration.map_or(self.total, |d| span.start_offset + d);
-        let begin = (eighths(span.start_offset) / 8).min(BAR - 1);
-        let end = eighths(end).clamp(begin * 8 + 1, BAR * 8);
+        let begin = (eighths(begin) / 8).min(width - 1);
+        let end = eighths(end).clamp(begin * 8 + 1, width * 8);
         let mut bar = " ".repeat(begin);
         bar.extend(std::iter::repeat_n('█', end / 8 - begin));
         if end % 8 > 0 {
             bar.push(PARTS[end % 8]);
         }
         let filled = bar.chars().count();
-        bar.extend(std::iter::repeat_n(' ', BAR - filled));
+        bar.extend(std::iter::repeat_n(' ', width - filled));
         bar
     }
 }
@@ -298,48 +337,29 @@ fn cut_cycles(children: &[Vec<usize>], roots: &[usize]) -> Vec<usize> {
     cuts
 }
 
-fn detail(span: &TreeSpan) -> String {
-    let mut parts: Vec<String> = Vec::new();
+fn detail(span: &TreeSpan) -> Vec<Part> {
+    use WhenNarrow::{Dropped, Kept, Shortened};
+    let mut parts: Vec<Part> = Vec::new();
     if let Some(error) = &span.error {
-        parts.push(format!("✗ {}", safe(error)));
+        parts.push(Part::new(format!("✗ {}", safe(error)), Shortened));
+    }
+    if let Some(note) = &span.note {
+        parts.push(Part::new(safe(note), Shortened));
     }
     if let Some(model) = &span.model {
-        parts.push(safe(model));
+        parts.push(Part::new(safe(model), Shortened));
     }
-    parts.extend(tokens(span.input_tokens, span.output_tokens));
+    let tokens = tokens(span.input_tokens, span.output_tokens);
+    parts.extend(tokens.map(|tokens| Part::new(tokens, Kept)));
     if matches!(span.kind.as_str(), "model" | "embedding") {
-        parts.push(span.cost_usd.map_or("cost unknown".to_owned(), cost));
+        let cost = span.cost_usd.map_or("cost unknown".to_owned(), cost);
+        parts.push(Part::new(cost, Kept));
     }
     if let Some(first) = span.time_to_first_token {
-        parts.push(format!("first token {}", duration(first)));
+        let first = format!("first token {}", duration(first));
+        parts.push(Part::new(first, Dropped));
     }
-    parts.join("  ")
-}
-
-/// The text in exactly `width` columns: padded, or cut with an ellipsis.
-fn fit(text: &str, width: usize) -> String {
-    let mut fitted = String::new();
-    let mut used = 0;
-    let whole = text.width() <= width;
-    let room = if whole {
-        width
-    } else {
-        width.saturating_sub(1)
-    };
-    for character in text.chars() {
-        let columns = unicode_width::UnicodeWidthChar::width(character).unwrap_or(0);
-        if used + columns > room {
-            break;
-        }
-        used += columns;
-        fitted.push(character);
-    }
-    if !whole {
-        fitted.push('…');
-        used += 1;
-    }
-    let _ = write!(fitted, "{}", " ".repeat(width.saturating_sub(used)));
-    fitted
+    parts
 }
 
 #[cfg(test)]
@@ -356,6 +376,7 @@ mod tests {
             start_offset: Duration::from_millis(start),
             duration: Some(Duration::from_millis(length)),
             error: None,
+            note: None,
             model: None,
             input_tokens: None,
             output_tokens: None,
@@ -365,32 +386,54 @@ mod tests {
     }
 
     fn render(spans: &[TreeSpan], folding: Folding) -> String {
+        render_in(spans, folding, 90)
+    }
+
+    fn render_in(spans: &[TreeSpan], folding: Folding, width: usize) -> String {
         let total = Duration::from_millis(100);
         let tree = TraceTree {
             spans,
             total,
-            width: 90,
+            width,
             folding,
         };
         anstream::adapter::strip_str(&tree.render()).to_string()
     }
 
-    #[test]
-    fn a_run_reads_as_a_tree_with_bars() {
+    fn example() -> Vec<TreeSpan> {
         let mut model = span("chat", Some("attempt 1"), "model", 10, 40);
         model.model = Some("demo-model".to_owned());
         model.input_tokens = Some(1_200);
         model.output_tokens = Some(40);
         let mut failed = span("LookUp", Some("run"), "state", 50, 50);
-        failed.error = Some("Http.Status404: no\nsuch customer".to_owned());
-        let spans = [
+        failed.error = Some(
+            "Http.Status404: GET http://127.0.0.1:34343/customers/never answered 404:\nno such customer"
+                .to_owned(),
+        );
+        let mut asked = span("Approve", Some("run"), "attempt", 50, 20);
+        asked.note = Some("approved by ada, waited 20 ms".to_owned());
+        vec![
             span("run", None, "run", 0, 100),
             span("Classify", Some("run"), "state", 0, 50),
             span("attempt 1", Some("Classify"), "attempt", 0, 50),
             model,
+            asked,
             failed,
-        ];
-        insta::assert_snapshot!(render(&spans, Folding::Iterations));
+        ]
+    }
+
+    #[test]
+    fn a_run_reads_as_a_tree_with_bars() {
+        insta::assert_snapshot!(render_in(&example(), Folding::Iterations, 120));
+    }
+
+    #[test]
+    fn at_70_columns_tokens_and_cost_are_there() {
+        let narrow = render_in(&example(), Folding::Iterations, 70);
+        for line in narrow.lines() {
+            assert!(line.width() <= 70, "{line}");
+        }
+        insta::assert_snapshot!(narrow);
     }
 
     #[test]
