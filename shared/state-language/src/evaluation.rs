@@ -10,6 +10,7 @@ use jsonata_core::evaluator::{Context, Evaluator, EvaluatorOptions};
 use jsonata_core::value::JValue;
 use serde_json::{Map, Value};
 
+use crate::bounds;
 use crate::error::{StateError, StateVisit, name};
 use crate::inspection::{PlainPath, PlainStep, Read};
 use crate::json::{self, NotJson};
@@ -125,6 +126,7 @@ impl<'a> Evaluation<'a> {
                 match problem {
                     NotJson::Function => "returned an unsupported result type.",
                     NotJson::TooDeep => "returned a value that is nested too deeply to be JSON.",
+                    NotJson::TooLarge => "returned a value that is too large for a state.",
                     NotJson::NotFinite => {
                         "returned a number that is not finite, which JSON does not have."
                     }
@@ -316,6 +318,9 @@ impl<'a> Evaluation<'a> {
                     .register(&mut evaluator, function)
                     .map_err(|error| error.message().to_owned())?;
             }
+        }
+        if expression.is_guarded() {
+            bounds::register(&mut evaluator).map_err(|error| error.message().to_owned())?;
         }
         evaluator
             .evaluate(expression.ast(), &JValue::Undefined)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jsonata_core::ast::AstNode;
 use jsonata_core::parser;
 
+use crate::bounds;
 use crate::inspection::{Inspection, PlainPath, plain_path};
 
 /// What opens an expression in a string; nothing may stand before it.
@@ -22,6 +23,8 @@ pub struct Expression {
 struct Parsed {
     source: String,
     ast: AstNode,
+    /// The same with what bounds it, where it needs bounds.
+    guarded: Option<AstNode>,
     inspection: Inspection,
     plain_path: Option<PlainPath>,
 }
@@ -45,10 +48,12 @@ impl Expression {
         let ast = parser::parse(source).map_err(|error| locate(source, &error.to_string()))?;
         let inspection = Inspection::of(&ast);
         let plain_path = plain_path(&ast);
+        let guarded = bounds::guarded(&ast);
         Ok(Self {
             inner: Arc::new(Parsed {
                 source: source.to_owned(),
                 ast,
+                guarded,
                 inspection,
                 plain_path,
             }),
@@ -60,8 +65,14 @@ impl Expression {
         &self.inner.source
     }
 
+    /// What is evaluated.
     pub(crate) fn ast(&self) -> &AstNode {
-        &self.inner.ast
+        self.inner.guarded.as_ref().unwrap_or(&self.inner.ast)
+    }
+
+    /// Whether the evaluator must know the guards of [`bounds`].
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.inner.guarded.is_some()
     }
 
     pub(crate) fn inspection(&self) -> &Inspection {

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use jsonata_core::value::{JArray, JValue};
 use serde_json::{Map, Number, Value};
 
+use crate::bounds::{MAX_TEXT_BYTES, text_bytes};
 use crate::inspection::Read;
 
 /// As deep as JSON may nest and still be read by every part: `serde_json` stops at 128.
@@ -15,6 +16,7 @@ pub(crate) const MAX_DEPTH: usize = 120;
 pub(crate) enum NotJson {
     Function,
     TooDeep,
+    TooLarge,
     NotFinite,
 }
 
@@ -61,6 +63,10 @@ pub(crate) fn to_jsonata_read(value: &Value, read: &Read) -> JValue {
 
 /// A result as JSON; `None` is undefined. What is undefined inside of it is left out.
 pub(crate) fn from_jsonata(value: &JValue) -> Result<Option<Value>, NotJson> {
+    // Parts that are shared are few bytes to the evaluator, and many here.
+    if text_bytes(value, MAX_TEXT_BYTES) > MAX_TEXT_BYTES {
+        return Err(NotJson::TooLarge);
+    }
     from_jsonata_at(value, 0)
 }
 

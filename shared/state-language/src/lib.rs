@@ -6,7 +6,11 @@
 //! What a run needs of the world comes in through [`Environment`]. It does not
 //! execute anything either, and it does not say which resources can be run:
 //! that is the engine's. JSONPath machines are refused, in words.
+//!
+//! An expression comes from a definition that may be anyone's: it is stopped
+//! after two seconds, and when it builds more than some megabytes of text.
 
+mod bounds;
 mod environment;
 pub mod error;
 pub mod evaluation;

@@ -451,3 +451,68 @@ fn a_wrong_type_says_what_was_expected_and_what_came() {
         );
     });
 }
+
+/// Each of them would take gigabytes, or years.
+#[test]
+fn an_expression_builds_no_more_than_some_megabytes() {
+    for source in [
+        "$length($pad('x', 1000000000))",
+        "$length('x' ~> $pad(-1000000000, 'ab'))",
+        "$length($reduce([1..40], function($text, $n) { $text & $text }, 'x'))",
+        "$length($join([1..1000000].$pad('x', 1000)))",
+        "$count([1..10000].$pad('x', 100000))",
+        "$length($replace($pad('', 1000000, 'a'), 'a', $pad('', 1000000)))",
+        "$length($replace($pad('', 1000000, 'a'), /a/, $pad('', 1000000)))",
+        "$length($string($reduce([1..60], function($list, $n) { [[$list, $list]] }, [1])))",
+        "$length('' & $reduce([1..60], function($list, $n) { [[$list, $list]] }, [1]))",
+        "$reduce([1..60], function($list, $n) { [[$list, $list]] }, [1])",
+        "$count([1..1000].[[1..1000000]])",
+    ] {
+        with_evaluation(|evaluation| {
+            let expression = Expression::parse(source).unwrap();
+            let error = evaluation.expression("Output", &expression).unwrap_err();
+            let words = [
+                "the expression builds more than",
+                "too large for a state",
+                "D2015",
+            ];
+            assert!(
+                words.iter().any(|words| error.cause.contains(words)),
+                "{source}: {error}"
+            );
+        });
+    }
+}
+
+#[test]
+fn what_is_bounded_gives_what_it_gave() {
+    for (source, expected) in [
+        ("$pad('x', 3) & $pad('y', -3, '#')", json!("x  ##y")),
+        ("'x' ~> $pad(3) ~> $uppercase()", json!("X  ")),
+        ("['a', 'b'].($ & '-' & $string(1))", json!(["a-1", "b-1"])),
+        (
+            "$join($map([1, 2], function($n) { 'n' & $n }), ', ')",
+            json!("n1, n2"),
+        ),
+        ("$replace('a.b.c', '.', '-', 1)", json!("a-b.c")),
+        (
+            "$replace('abc', /b/, function($m) { $m.match & '!' })",
+            json!("ab!c"),
+        ),
+        ("{'a': [1]} & [] & null", json!("{\"a\":[1]}[]null")),
+        ("[$count([1..3])..5]", json!([3, 4, 5])),
+        ("[1..3].[1..$]", json!([[1], [1, 2], [1, 2, 3]])),
+        ("$map(['a'], $pad(?, 3))", json!("a  ")),
+        ("('a').$pad(3)", json!("a  ")),
+        ("($nothing & 'a') & $string($nothing)", json!("a")),
+    ] {
+        with_evaluation(|evaluation| {
+            let expression = Expression::parse(source).unwrap();
+            assert_eq!(
+                evaluation.expression("Output", &expression),
+                Ok(expected),
+                "{source}"
+            );
+        });
+    }
+}

@@ -72,6 +72,9 @@ impl Reader {
                 );
             }
         }
+        if !inline {
+            self.check_distributed(object);
+        }
         let item_reader = self.template_field(object, "ItemReader", Moment::Entered);
         let item_batcher = self.template_field(object, "ItemBatcher", Moment::Entered);
         let result_writer = self.template_field(object, "ResultWriter", Moment::Entered);
@@ -127,6 +130,44 @@ impl Reader {
             config,
             flow: self.nested_flow(&processor, sight)?,
         })
+    }
+
+    /// What is written out in the fields of a distributed Map.
+    fn check_distributed(&mut self, object: &Object<'_>) {
+        const MAX_INPUT_BYTES: u64 = 262_144;
+        let parts = ["ItemReader", "ItemBatcher", "ResultWriter"];
+        let [reader, batcher, writer] = parts.map(|field| {
+            let value = object.fields.get(field)?;
+            let path = object.member(field);
+            match value {
+                Value::Object(fields) => Some(Object { path, fields }),
+                _ if self.is_open(value) => None,
+                other => {
+                    self.wrong_type(&path, other, "an object");
+                    None
+                }
+            }
+        });
+        if let Some(reader) = reader {
+            self.required_text(&reader, "Resource", "the ARN of what reads the items");
+            if let Some(Value::Object(fields)) = reader.fields.get("ReaderConfig") {
+                let path = reader.member("ReaderConfig");
+                let config = Object { path, fields };
+                self.integer_or_expression(&config, "MaxItems", 1..=MAX_SECONDS);
+            }
+        }
+        if let Some(batcher) = batcher {
+            self.integer_or_expression(&batcher, "MaxItemsPerBatch", 1..=MAX_SECONDS);
+            self.integer_or_expression(&batcher, "MaxInputBytesPerBatch", 1..=MAX_INPUT_BYTES);
+            if !batcher.fields.contains_key("MaxInputBytesPerBatch") {
+                self.required(&batcher, "MaxItemsPerBatch", "an integer from 1");
+            }
+        }
+        if let Some(writer) = writer
+            && !writer.fields.contains_key("WriterConfig")
+        {
+            self.required_text(&writer, "Resource", "the ARN of what writes the results");
+        }
     }
 
     fn label(&mut self, object: &Object<'_>) -> Option<String> {
@@ -216,7 +257,7 @@ impl Reader {
 }
 
 /// Whether it was meant to be an expression, which has been told.
-fn has_delimiter(value: &Value) -> bool {
+pub(super) fn has_delimiter(value: &Value) -> bool {
     value.as_str().is_some_and(|text| {
         let text = text.trim();
         text.starts_with(OPENING) || text.ends_with(CLOSING)

@@ -10,6 +10,7 @@ use crate::substitution::first_substitution;
 use crate::{IntegrationPattern, Resource, Rule, TaskState, Template, ValueOrExpression};
 
 use super::expressions::Moment;
+use super::map::has_delimiter;
 use super::reader::{Object, Reader};
 use super::states::MAX_SECONDS;
 
@@ -213,6 +214,13 @@ impl Reader {
         let Resource::Integration { service, api, .. } = resource else {
             return;
         };
+        if let (Some(Template::Literal(_)), Some(value)) =
+            (arguments, object.fields.get("Arguments"))
+            && !value.is_object()
+            && !has_delimiter(value)
+        {
+            self.wrong_type(&path, value, "an object, or an expression {% … %}");
+        }
         let (Some(expected), Some(Value::Object(given))) = (
             integrations::arguments_of(service, api),
             object.fields.get("Arguments"),

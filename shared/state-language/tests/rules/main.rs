@@ -4,6 +4,7 @@
 
 mod cases;
 mod examples;
+mod others;
 mod reference;
 
 use state_language::{Problem, Substitutions, check};
