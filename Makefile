@@ -1,7 +1,7 @@
 # run and test need nothing but Rust, Go, Java with Maven, and Python; what else they use they
 # install under .tools/, in pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-soak test-model check bench tools licences
+.PHONY: help run test test-soak test-model check bench tools licences bootstraps deploy-check
 
 CARGO_INCREMENTAL ?= $(if $(CI),0,1)
 export CARGO_INCREMENTAL
@@ -45,3 +45,30 @@ tools: ## what the tests run beside our own code
 licences: ## licences and advisories of what we depend on
 	tests/bin/install-cargo-deny
 	.tools/bin/cargo-deny --locked check
+
+# One build for all functions: `sam build` would compile everything once for each of them.
+ARCHITECTURE ?= arm64
+FUNCTIONS := $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
+
+bootstraps: ## the functions for Lambda, into target/lambda; ARCHITECTURE=arm64 or x86_64
+	tests/bin/install-cargo-lambda
+	tests/bin/install-zig
+	rustup target add $(if $(filter x86_64,$(ARCHITECTURE)),x86_64,aarch64)-unknown-linux-gnu
+	PATH="$(CURDIR)/.tools/zig-0.15.2/bin:$$PATH" .tools/cargo-lambda-1.9.2/bin/cargo-lambda lambda build \
+		--release $(if $(filter x86_64,$(ARCHITECTURE)),--x86-64,--arm64) $(FUNCTIONS:%=--package %)
+
+# Without the resources' conditions: checkov passes over what the defaults leave out.
+deploy-check: ## the template and the workflows, by the tools that know what AWS takes
+	tests/bin/install-aws-sam-cli
+	tests/bin/install-cfn-lint
+	tests/bin/install-checkov
+	tests/bin/install-asl-validator
+	SAM_CLI_TELEMETRY=0 .tools/aws-sam-cli-1.170.0/bin/sam validate --lint --region us-east-1 -t template.yaml
+	.tools/cfn-lint-1.58.0/bin/cfn-lint template.yaml infra/user-pool.yaml infra/hosting.yaml -r us-east-1
+	infra/check-workflows
+	mkdir -p target/deploy-check
+	for template in template.yaml infra/user-pool.yaml infra/hosting.yaml; do \
+		sed '/^    Condition: /d' $$template > target/deploy-check/$$(basename $$template); \
+		.tools/checkov-3.3.30/bin/checkov -f target/deploy-check/$$(basename $$template) \
+			--framework cloudformation --compact --quiet --skip-download || exit 1; \
+	done

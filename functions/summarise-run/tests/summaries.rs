@@ -259,3 +259,20 @@ async fn a_trace_that_cannot_be_read_holds_up_no_other() {
     assert_eq!(cloud.read(&damaged).await.totals, None);
     assert!(cloud.read(&sound).await.totals.is_some());
 }
+
+/// For `sam local invoke`: the event is what the stream hands on of a golden item.
+#[tokio::test]
+async fn the_sample_event_is_summarised() {
+    let cloud = cloud().await;
+    let event = include_str!("../../../events/summarise-run/changed-chunks.json");
+    let event: Event = serde_json::from_str(event).unwrap();
+    let image = event.records[0].change.new_image.clone();
+    let put = cloud.dynamodb.put_item().table_name("stepscope");
+    put.set_item(Some(image.into())).send().await.unwrap();
+    let trace_id = "0af7651916cd43dd8448eb211c80319c".parse().unwrap();
+    let opened = Run { trace_id, ..run(1) };
+    cloud.store.open_run(&opened).await.unwrap();
+    let response = summarise_run::handle(&cloud.store, event).await;
+    assert_eq!(response.batch_item_failures, []);
+    assert_eq!(cloud.read(&opened).await.totals.unwrap().spans, 2);
+}

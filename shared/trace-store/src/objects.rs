@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use trace_model::{TenantId, TraceId};
 
@@ -45,13 +48,7 @@ impl TraceStore {
             let head = self.s3.head_object().bucket(&self.config.bucket).key(key);
             match head.send().await {
                 Ok(head) => Ok(Some(head)),
-                Err(error)
-                    if error.as_service_error().is_some_and(
-                        aws_sdk_s3::operation::head_object::HeadObjectError::is_not_found,
-                    ) =>
-                {
-                    Ok(None)
-                }
+                Err(error) if is_absent(&error) => Ok(None),
                 Err(error) => Err(failed("HeadObject", WHAT)(error)),
             }
         })
@@ -124,6 +121,19 @@ impl TraceStore {
         })
         .await
     }
+}
+
+/// Whether the object is not there, as far as this role may know: without leave to list the
+/// bucket, which one tenant's role has not, S3 answers 403 for it. If it is there after all,
+/// writing it again does no harm.
+fn is_absent(error: &SdkError<HeadObjectError, HttpResponse>) -> bool {
+    let forbidden = error
+        .raw_response()
+        .is_some_and(|answer| answer.status().as_u16() == 403);
+    forbidden
+        || error
+            .as_service_error()
+            .is_some_and(HeadObjectError::is_not_found)
 }
 
 /// The hash at the end of an object's key; refuses a key outside the trace's own prefix, so

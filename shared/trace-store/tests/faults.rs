@@ -25,6 +25,8 @@ enum Fault {
     Throttle,
     /// A batch write does its first item and leaves the others.
     Unprocessed,
+    /// What S3 answers a role that may not list the bucket for an object that is not there.
+    Forbid,
     /// The connection breaks before the service sees the request.
     BreakOff,
     /// The service does it, and its answer is lost.
@@ -95,6 +97,7 @@ impl HttpConnector for Faulty {
                 400,
                 r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"slow down"}"#,
             ))),
+            Some(Fault::Forbid) => HttpConnectorFuture::ready(Ok(answer(403, ""))),
             Some(Fault::LoseTheAnswer) => HttpConnectorFuture::new(async move {
                 inner.call(request).await?;
                 Err(broken())
@@ -267,6 +270,12 @@ async fn hard_case_20_unprocessed_items_are_written_after_all() {
 #[tokio::test]
 async fn hard_case_24_a_lost_answer_is_no_second_chunk() {
     check_mended(&[("PutItem", Fault::LoseTheAnswer, 2)]).await;
+}
+
+/// A role for one tenant may not list the bucket, and still writes.
+#[tokio::test]
+async fn hard_case_6_an_object_that_may_not_be_looked_for_is_written() {
+    check_mended(&[("HEAD", Fault::Forbid, 1)]).await;
 }
 
 /// The service is down for longer than the store tries.

@@ -443,3 +443,21 @@ async fn what_a_collector_rejects_is_counted() {
         )
     );
 }
+
+/// For `sam local invoke`: the event is what the stream hands on of a golden item.
+#[tokio::test]
+async fn the_sample_event_is_exported() {
+    let cloud = cloud().await;
+    let collector = Collector::start(ok()).await;
+    let exporter = cloud.exporter(&collector, &[]);
+    let event = include_str!("../../../../events/export-spans/changed-chunks.json");
+    let event: Event = serde_json::from_str(event).unwrap();
+    let (response, outcome) = export_spans::handle(&cloud.store, &exporter, event).await;
+    assert_eq!(response.batch_item_failures, []);
+    assert_eq!((outcome.spans, outcome.dropped), (2, 0));
+    let names: Vec<_> = spans(&collector)
+        .into_iter()
+        .map(|span| span.name)
+        .collect();
+    assert_eq!(names, ["span 0", "span 1"]);
+}

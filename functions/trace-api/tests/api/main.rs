@@ -7,6 +7,7 @@ mod control;
 mod document;
 mod executions;
 mod requests;
+mod sample_events;
 mod support;
 mod trace;
 mod workflows;
