@@ -7,7 +7,7 @@ CARGO_INCREMENTAL ?= $(if $(CI),0,1)
 export CARGO_INCREMENTAL
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # Built as a workspace, like the tests: so dependencies have one feature set and are built once.
 run: ## build everything, start the local cloud, run the example workflows, serve until Ctrl-C

@@ -36,7 +36,8 @@ async fn llm_classify() {
     let nodes = Nodes::with_models(ModelSettings {
         base_url: Some(format!("http://{address}/v1/").parse().unwrap()),
         ..ModelSettings::default()
-    });
+    })
+    .await;
     let result = nodes.handle(event("llm-classify")).await.unwrap();
     assert_eq!(result["json"], json!({"category": "billing"}));
     let node = nodes.span(SpanKind::Node).await;
@@ -55,14 +56,14 @@ async fn http_get() {
     let url = event["parameters"]["url"].as_str().unwrap();
     let local = url.replace("https://api.example.com", &format!("http://{address}"));
     event["parameters"]["url"] = json!(local);
-    let nodes = Nodes::allowing(&[address]);
+    let nodes = Nodes::allowing(&[address]).await;
     let result = nodes.handle(event).await.unwrap();
     assert_eq!(result["body"], json!({"asked": "email=dana%40example.com"}));
 }
 
 #[tokio::test]
 async fn unknown_node() {
-    let nodes = Nodes::allowing(&[]);
+    let nodes = Nodes::allowing(&[]).await;
     let error = nodes.handle(event("unknown-node")).await.unwrap_err();
     assert_eq!(error.name(), "Node.UnknownKind");
 }

@@ -1,4 +1,4 @@
-//! A CloudFormation template as JSON: `!Ref x` as `{"Ref": x}`, `!Sub x` as `{"Fn::Sub": x}`.
+//! A `CloudFormation` template as JSON: `!Ref x` as `{"Ref": x}`, `!Sub x` as `{"Fn::Sub": x}`.
 
 use std::path::{Path, PathBuf};
 

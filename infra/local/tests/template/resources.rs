@@ -118,12 +118,14 @@ fn hard_case_20_objects_outlive_the_items_that_point_to_them() {
     let template = Template::main();
     let rules = "/Resources/TraceBucket/Properties/LifecycleConfiguration/Rules";
     let rules = list(template.at(rules));
-    let traces = rules.iter().find(|rule| rule["Prefix"] == "t/").unwrap();
-    assert_eq!(traces["Status"], "Enabled");
-    assert_eq!(
-        traces["ExpirationInDays"],
-        json!({"Fn::FindInMap": ["ObjectRetention", {"Ref": "RetentionDays"}, "Days"]})
-    );
+    for prefix in ["t/", "payloads/"] {
+        let rule = rules.iter().find(|rule| rule["Prefix"] == prefix).unwrap();
+        assert_eq!(rule["Status"], "Enabled");
+        assert_eq!(
+            rule["ExpirationInDays"],
+            json!({"Fn::FindInMap": ["ObjectRetention", {"Ref": "RetentionDays"}, "Days"]})
+        );
+    }
     for choice in list(template.at("/Parameters/RetentionDays/AllowedValues")) {
         let days: u64 = choice.as_str().unwrap().parse().unwrap();
         let objects = template.at(&format!("/Mappings/ObjectRetention/{days}/Days"));
