@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Trace(TraceArguments),
     /// List the workflows.
     Workflows(WorkflowsArguments),
+    /// Add what traces need to every Lambda task of a state machine's definition.
+    Instrument(InstrumentArguments),
     /// Print an access token of the local issuer.
     Token(TokenArguments),
 }
@@ -235,4 +237,28 @@ pub(crate) struct TokenArguments {
     pub scope: Vec<String>,
     #[command(flatten)]
     pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstrumentArguments {
+    /// The definition, JSONata or JSONPath; it is rewritten in place.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write nothing; the exit status is 1 when something would be added.
+    #[arg(long, conflicts_with = "output")]
+    pub check: bool,
+    /// Whose runs these are: a constant in every payload. Without it the run's input says so.
+    #[arg(long)]
+    pub tenant: Option<TenantId>,
+    /// Where to write instead; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Add to JSONPath payloads that are a path or a Map's bare item, too: they are always
+    /// objects. Where one is not, the state fails.
+    #[arg(long)]
+    pub assume_objects: bool,
+    /// Where a JSONPath payload is the input and has `headers` or `stepscope` already, put
+    /// these in their place instead of leaving them.
+    #[arg(long)]
+    pub replace_input_headers: bool,
 }

@@ -9,6 +9,7 @@ mod cloud;
 mod command;
 mod connection;
 mod demo;
+mod instrument;
 mod progress;
 mod terminal;
 mod view;
@@ -68,6 +69,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Executions(arguments) => command::executions::executions(arguments).await,
         Command::Trace(arguments) => command::trace::trace(arguments).await,
         Command::Workflows(arguments) => command::workflows::workflows(arguments).await,
+        Command::Instrument(arguments) => command::instrument::instrument(&arguments),
         Command::Token(arguments) => command::token::token(arguments).await,
     }
 }

@@ -1,9 +1,16 @@
 //! The one place that prints.
-use std::io::{IsTerminal as _, stdout};
+use std::io::{IsTerminal as _, Write as _, stdout};
 
 /// One line or block for whoever reads the command's result; styles only where they show.
 pub(crate) fn say(text: &str) {
     anstream::println!("{text}");
+}
+
+/// The result as it is, byte for byte: no style is looked for in it.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    let mut output = stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()
 }
 
 /// Beside the result: notes, warnings, errors.
