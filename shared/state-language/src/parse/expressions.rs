@@ -470,7 +470,7 @@ mod tests {
         for (source, token, expected) in [
             ("$a + $b", "$b", Some(5)),
             ("$ab + $a", "$a", Some(6)),
-            ("'$a' & \"it's $a\" & $a", "$a", Some(20)),
+            ("'$a' & \"it's $a\" & $a", "$a", Some(19)),
             ("/* $a */ $a", "$a", Some(9)),
             ("'a\\'$a' & $a", "$a", Some(10)),
             ("$$.a", "$", None),
