@@ -19,6 +19,8 @@ pub struct LiveRecording {
     /// Spans that wait for being written: the latest telling of each, masked.
     waiting: BTreeMap<SpanId, RedactedSpan>,
     telling: Telling,
+    /// Of the events up to this one the store has everything.
+    written_up_to: i64,
     /// What the store was told last of how the run stands.
     stored: Option<Standing>,
 }
@@ -62,8 +64,17 @@ impl LiveRecording {
             policy,
             waiting: BTreeMap::new(),
             telling: Telling::AsItRuns,
+            written_up_to: 0,
             stored: None,
         }
+    }
+
+    /// For a recording that was put aside after [`Progress::Recorded`]: the history is read
+    /// again from its start, and only what came after that event is written.
+    #[must_use]
+    pub fn after(mut self, last_event_id: i64) -> Self {
+        self.written_up_to = last_event_id;
+        self
     }
 
     /// Without the open spans, for an execution that is known to be over.
@@ -85,6 +96,9 @@ impl LiveRecording {
     /// Takes the next events and writes what they changed: the run, then its spans in one
     /// chunk, then the run's end. After an error the same events need not come again.
     pub async fn advance(&mut self, events: &[HistoryEvent]) -> Result<Progress, RecordError> {
+        if self.last_event_id() < self.written_up_to {
+            self.recorder.pass_over(events, self.written_up_to);
+        }
         for span in self.recorder.feed(events) {
             if self.telling == Telling::AsItRuns || span.end.is_some() {
                 let redacted = self.policy.redact(RawSpan::from(span));

@@ -87,9 +87,20 @@ impl HistoryRecorder {
     /// each span that opened, changed or finished, in the order in which they opened; an open
     /// span has no end and a revision that its end will outrank.
     pub fn feed(&mut self, events: &[HistoryEvent]) -> Vec<Span> {
+        self.take_up(events, i64::MAX);
+        self.tree.take_changed()
+    }
+
+    /// Takes the next events up to one, of which everything has been told before.
+    pub fn pass_over(&mut self, events: &[HistoryEvent], up_to: i64) {
+        self.take_up(events, up_to);
+        self.tree.take_changed();
+    }
+
+    fn take_up(&mut self, events: &[HistoryEvent], up_to: i64) {
         let mut fresh: Vec<&HistoryEvent> = events
             .iter()
-            .filter(|event| event.id > self.last_event_id)
+            .filter(|event| event.id > self.last_event_id && event.id <= up_to)
             .collect();
         fresh.sort_by_key(|event| event.id);
         fresh.dedup_by_key(|event| event.id);
@@ -98,7 +109,6 @@ impl HistoryRecorder {
             self.positions.insert(event.id, position);
             self.last_event_id = event.id;
         }
-        self.tree.take_changed()
     }
 
     pub const fn trace_id(&self) -> TraceId {

@@ -78,6 +78,12 @@ impl Cloud {
         )
     }
 
+    async fn items(&self) -> i32 {
+        let clients = Self::clients(&self.storage, self.storage.s3_http_client());
+        let scan = clients.dynamodb().scan().table_name("stepscope");
+        scan.send().await.unwrap().count()
+    }
+
     /// What the store has of a trace, as the tree of its spans.
     async fn stored(&self, arn: &ExecutionArn) -> (trace_model::Run, Vec<Span>) {
         let tenant = TenantId::parse("acme").unwrap();
@@ -173,6 +179,35 @@ async fn a_restarted_recording_goes_on() {
         let (_, expected) = whole.stored(&arn(story)).await;
         assert_eq!(tree(&stored), tree(&expected), "{story}");
     }
+}
+
+/// Hard case 14: a recording that was put aside writes only what is new.
+#[tokio::test]
+async fn a_recording_taken_up_again_writes_only_what_came_since() {
+    let cloud = Cloud::start().await;
+    let recorder = cloud.recorder(client(1_000));
+    let events = history("nested").await;
+    let middle = events.len() / 2;
+    let mut live = recorder.live(arn("nested"), None);
+    for event in &events[..middle] {
+        live.advance(std::slice::from_ref(event)).await.unwrap();
+    }
+    let written = cloud.items().await;
+    assert!(written > 1);
+    let mut live = recorder
+        .live(arn("nested"), None)
+        .after(live.last_event_id());
+    let progress = live.advance(&events[..middle]).await.unwrap();
+    assert_eq!(progress, Progress::Recorded(RunStatus::Running));
+    assert_eq!(cloud.items().await, written);
+    live.advance(&events).await.unwrap();
+    let (run, stored) = cloud.stored(&arn("nested")).await;
+    assert!(run.status.is_over());
+    let whole = Cloud::start().await;
+    let recorder = whole.recorder(client(1_000));
+    recorder.record(&arn("nested")).await.unwrap();
+    let (_, expected) = whole.stored(&arn("nested")).await;
+    assert_eq!(tree(&stored), tree(&expected));
 }
 
 /// Hard case 14: of a run that is redriven and fails again between two looks, the last end is

@@ -24,6 +24,9 @@ const PACE: Duration = Duration::from_millis(250);
 /// The end of a run waits this long for more of it, so that a short run is one write.
 const LAST_WORDS: Duration = Duration::from_millis(10);
 
+/// A run that is silent for so long is put aside: one that waits for days costs a line in a map.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Executions recorded at once.
 const MOST_AT_ONCE: usize = 64;
 
@@ -50,9 +53,10 @@ struct Marker(PathBuf);
 /// What is being recorded.
 #[derive(Default)]
 struct Running {
-    /// With the last event that was recorded.
-    workers: JoinSet<(ExecutionArn, i64)>,
+    workers: JoinSet<(ExecutionArn, Stopped)>,
     grown: HashMap<ExecutionArn, Growing>,
+    /// Runs that were put aside, each with the last event of which the store has everything.
+    parked: HashMap<ExecutionArn, i64>,
     /// The executions could not be listed: some may have ended that nobody recorded, so the
     /// marker must not pass them.
     has_unknown: bool,
@@ -63,6 +67,13 @@ struct Growing {
     notify: Arc<Notify>,
     /// The newest event that the engine told of.
     last_event_id: i64,
+}
+
+/// Where a worker left its execution.
+struct Stopped {
+    last_event_id: i64,
+    /// `None`: the execution is over.
+    written_up_to: Option<i64>,
 }
 
 impl Recordings {
@@ -98,11 +109,14 @@ impl Recordings {
                 biased;
                 Some(ended) = running.workers.join_next(), if !running.workers.is_empty() => {
                     match ended {
-                        Ok((arn, recorded)) => {
+                        Ok((arn, stopped)) => {
                             let known = running.grown.remove(&arn);
                             let known = known.map_or(0, |growing| growing.last_event_id);
-                            // It was redriven when its recording was about to end.
-                            if known > recorded {
+                            if let Some(written_up_to) = stopped.written_up_to {
+                                running.parked.insert(arn.clone(), written_up_to);
+                            }
+                            // It went on, or was redriven, when its worker was about to stop.
+                            if known > stopped.last_event_id {
                                 self.follow(arn, known, None, &mut running, &at_once);
                             }
                         }
@@ -174,16 +188,18 @@ impl Recordings {
             last_event_id,
         };
         running.grown.insert(arn.clone(), growing);
+        let written_up_to = running.parked.remove(&arn).unwrap_or_default();
+        let recording = self.recorder.live(arn.clone(), None);
         let worker = Worker {
             recorder: self.recorder.clone(),
-            recording: self.recorder.live(arn.clone(), None),
+            recording: recording.after(written_up_to),
             grown,
             at_once: Arc::clone(at_once),
             left_before,
         };
         running.workers.spawn(async move {
-            let recorded = worker.run().await;
-            (arn, recorded)
+            let stopped = worker.run().await;
+            (arn, stopped)
         });
     }
 
@@ -274,20 +290,35 @@ struct Worker {
 }
 
 impl Worker {
-    /// Answers with the last event that was recorded.
-    async fn run(mut self) -> i64 {
+    /// Until the execution is over, or silent for long.
+    async fn run(mut self) -> Stopped {
         let mut wait = FIRST_WAIT;
+        let mut written_up_to = 0;
         loop {
-            self.grown.notified().await;
+            let grown = self.grown.notified();
+            if self.left_before.is_some() {
+                grown.await;
+            } else if tokio::time::timeout(PATIENCE, grown).await.is_err() {
+                return Stopped {
+                    last_event_id: self.recording.last_event_id(),
+                    written_up_to: Some(written_up_to),
+                };
+            }
             tokio::time::sleep(LAST_WORDS).await;
             let permit = Arc::clone(&self.at_once).acquire_owned().await;
             let followed = self.follow().await;
             drop(permit);
             match followed {
                 Ok(Progress::Recorded(status)) if status.is_over() => {
-                    return self.recording.last_event_id();
+                    return Stopped {
+                        last_event_id: self.recording.last_event_id(),
+                        written_up_to: None,
+                    };
                 }
-                Ok(_) => {
+                Ok(progress) => {
+                    if let Progress::Recorded(_) = progress {
+                        written_up_to = self.recording.last_event_id();
+                    }
                     wait = FIRST_WAIT;
                     tokio::time::sleep(PACE).await;
                 }
