@@ -17,9 +17,10 @@ run: ## build everything, start the local cloud, run the example workflows, serv
 test: tools check ## everything that must hold
 	cargo test --workspace --no-fail-fast
 
-# What of the tests takes its size from STEPSCOPE_SOAK: an hour instead of a minute.
-test-soak: ## a thousand kills, and many thousand random machines
-	STEPSCOPE_SOAK=1 cargo test --workspace --test crash --test properties --test random_machines
+# STEPSCOPE_SOAK is the number of random machines and definitions; with it the kills are 1,000.
+test-soak: ## a thousand kills, and many thousand random machines: about an hour
+	STEPSCOPE_SOAK=20000 cargo test --workspace --test crash --test properties
+	STEPSCOPE_SOAK=20000 cargo test --workspace --test engine random_machines
 
 test-model: ## the examples with a real language model on this machine
 	tests/bin/install-model

@@ -34,7 +34,7 @@ fn evaluate<T>(input: &Value, run: impl Fn(&Evaluation<'_>) -> T) -> T {
         input,
         result: None,
         error_output: None,
-        context: &context,
+        context: &|| context.clone(),
     };
     let environment = Environment {
         now: DateTime::UNIX_EPOCH,

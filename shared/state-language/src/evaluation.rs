@@ -1,7 +1,7 @@
 //! Evaluates a state's fields at one moment of it: `$states`, the variables and
 //! the environment are fixed, and the fields' types are held to.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, FixedOffset};
@@ -29,7 +29,7 @@ const MAX_SEQUENCE_LENGTH: usize = 1_000_000;
 const MAX_QUOTED_CHARACTERS: usize = 200;
 
 /// What `$states` holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct StatesVariable<'a> {
     /// The state's input.
     pub input: &'a Value,
@@ -37,20 +37,9 @@ pub struct StatesVariable<'a> {
     pub result: Option<&'a Value>,
     /// `{"Error": …, "Cause": …}`, in a catcher only.
     pub error_output: Option<&'a Value>,
-    /// The context object.
-    pub context: &'a Value,
-}
-
-impl<'a> StatesVariable<'a> {
-    fn field(&self, field: &str) -> Option<&'a Value> {
-        match field {
-            "input" => Some(self.input),
-            "result" => self.result,
-            "errorOutput" => self.error_output,
-            "context" => Some(self.context),
-            _ => None,
-        }
-    }
+    /// Makes the context object. It holds the execution's whole input, and few expressions
+    /// read it: so it is made for those only.
+    pub context: &'a dyn Fn() -> Value,
 }
 
 /// The fields of one state at one moment. Values that several expressions read whole are converted once.
@@ -60,6 +49,7 @@ pub struct Evaluation<'a> {
     states: StatesVariable<'a>,
     scope: &'a Scope,
     functions: Functions,
+    context: OnceCell<Value>,
     converted: RefCell<Vec<(String, JValue)>>,
 }
 
@@ -75,6 +65,7 @@ impl<'a> Evaluation<'a> {
             states,
             scope,
             functions: Functions::new(environment),
+            context: OnceCell::new(),
             converted: RefCell::new(Vec::new()),
         }
     }
@@ -255,14 +246,14 @@ impl<'a> Evaluation<'a> {
     }
 
     /// An expression that only walks down objects needs no evaluator.
-    fn walk(&self, expression: &Expression) -> Walk<'a> {
+    fn walk(&self, expression: &Expression) -> Walk<'_> {
         let Some(PlainPath { variable, steps }) = expression.plain_path() else {
             return Walk::NeedsEvaluator;
         };
         let (mut value, steps) = if variable == "states" {
             match steps.split_first() {
                 Some((PlainStep { field, index: None }, steps)) => {
-                    (self.states.field(field), steps)
+                    (self.states_field(field), steps)
                 }
                 _ => return Walk::NeedsEvaluator,
             }
@@ -327,6 +318,16 @@ impl<'a> Evaluation<'a> {
             .map_err(|error| error.message().to_owned())
     }
 
+    fn states_field(&self, field: &str) -> Option<&Value> {
+        match field {
+            "input" => Some(self.states.input),
+            "result" => self.states.result,
+            "errorOutput" => self.states.error_output,
+            "context" => Some(self.context.get_or_init(self.states.context)),
+            _ => None,
+        }
+    }
+
     fn states_value(&self, read: &Read) -> JValue {
         const FIELDS: [&str; 4] = ["input", "result", "errorOutput", "context"];
         let whole = Read {
@@ -341,7 +342,7 @@ impl<'a> Evaluation<'a> {
             };
             Some((
                 field.to_owned(),
-                self.convert(&format!("states.{field}"), self.states.field(field)?, read),
+                self.convert(&format!("states.{field}"), self.states_field(field)?, read),
             ))
         });
         JValue::object(fields.collect::<IndexMap<String, JValue>>())

@@ -53,7 +53,7 @@ fn with_evaluation<T>(run: impl FnOnce(&Evaluation<'_>) -> T) -> T {
         input: &input,
         result: Some(&result),
         error_output: Some(&error_output),
-        context: &context,
+        context: &|| context.clone(),
     };
     run(&Evaluation::new(VISIT, states, &scope, environment()))
 }
@@ -324,7 +324,7 @@ fn assign_sees_only_the_old_values() {
         input: &nothing,
         result: None,
         error_output: None,
-        context: &nothing,
+        context: &|| nothing.clone(),
     };
     let values = Evaluation::new(VISIT, states, &scope, environment())
         .assign("Assign", &assign)

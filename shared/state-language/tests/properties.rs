@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
 use state_language::{
     Environment, Evaluation, Expression, Rule, Scope, StateVisit, StatesVariable, Substitutions,
@@ -328,7 +329,7 @@ fn evaluate(source: &str, input: &Value) -> Option<Value> {
         input,
         result: None,
         error_output: None,
-        context: &Value::Null,
+        context: &|| Value::Null,
     };
     let scope: Scope = [("v".to_owned(), json!([1, {"a": 2}]))]
         .into_iter()
@@ -363,8 +364,25 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// The same thousand cases each time; as many others as `STEPSCOPE_SOAK` says in a soak.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a test runs is no part of the product's configuration"
+)]
+fn config() -> ProptestConfig {
+    let (cases, rng_seed) = match std::env::var("STEPSCOPE_SOAK") {
+        Ok(cases) => (cases.parse().unwrap(), RngSeed::Random),
+        Err(_) => (1_000, RngSeed::Fixed(1_000)),
+    };
+    ProptestConfig {
+        cases,
+        rng_seed,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(config())]
 
     #[test]
     fn a_mutated_definition_never_panics(at in 0..DEFINITION.len(), length in 0usize..12, put in prop::sample::select(vec![

@@ -71,7 +71,7 @@ impl Interpreter<'_> {
             name: &in_state.name,
             entered_event_id: in_state.entered_event_id.unsigned_abs(),
         };
-        let context = self.context_object(id, context_of);
+        let context = || self.context_object(id, context_of);
         let (result, error_output) = match given {
             Given::Nothing => (None, None),
             Given::Result(result) => (Some(result), None),
