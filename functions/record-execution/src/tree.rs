@@ -295,7 +295,9 @@ pub(crate) fn span_of_event(
     start: Timestamp,
 ) -> Span {
     let span_id = SpanId::of_history_event(arn, event_id);
-    Span::open(trace_id, span_id, None, name, kind, start)
+    let mut span = Span::open(trace_id, span_id, None, name, kind, start);
+    span.set(conventions::WORKFLOW_EVENT_ID, event_id);
+    span
 }
 
 /// A recorded input or output: JSON nearly always, for that is all that a state passes on.

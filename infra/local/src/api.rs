@@ -63,6 +63,7 @@ pub(crate) struct Span {
     kind: String,
     #[serde(default)]
     iteration: Option<u64>,
+    event_id: Option<u64>,
     start_offset_us: i64,
     duration_us: Option<u64>,
     status: SpanStatus,
@@ -191,6 +192,7 @@ impl From<Span> for TreeSpan {
             name: span.name,
             kind: span.kind,
             iteration: span.iteration,
+            event_id: span.event_id,
             model: span.model,
             cost_usd: span.cost_usd,
         }

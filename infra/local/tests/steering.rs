@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::Read as _;
 use std::process::{Child, Output, Stdio};
 
 use serde_json::Value;
@@ -93,6 +94,20 @@ impl Cloud {
     }
 }
 
+/// What the run says while it goes on, up to some words; the rest of it stays to be read.
+fn until_shown(run: &mut Child, words: &str) -> String {
+    let terminal = run.stderr.as_mut().unwrap();
+    let mut shown = Vec::new();
+    while !String::from_utf8_lossy(&shown).contains(words) {
+        let mut byte = [0];
+        let read = terminal.read(&mut byte).unwrap();
+        let text = String::from_utf8_lossy(&shown);
+        assert_ne!(read, 0, "it ended without {words:?}:\n{text}");
+        shown.extend(byte);
+    }
+    String::from_utf8(shown).unwrap()
+}
+
 fn text(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
     format!(
@@ -110,7 +125,7 @@ fn span<'a>(trace: &'a Value, name: &str) -> &'a Value {
 #[test]
 fn a_person_approves_by_the_command_that_the_run_shows() {
     let cloud = Cloud::start();
-    let run = cloud.run("one");
+    let mut run = cloud.run("one");
     let waiting = cloud.waiting("asks:one");
     assert_eq!(waiting["state"], "Approve");
     assert_eq!(waiting["question"], "Refund 40 EUR?");
@@ -121,6 +136,11 @@ fn a_person_approves_by_the_command_that_the_run_shows() {
     assert!(tree.contains("waits for an answer"), "{tree}");
     let command = format!("stepscope approve {span_id} --tenant acme");
     assert!(tree.contains(&command), "{tree}");
+    let shown = until_shown(&mut run, &command);
+    assert!(
+        shown.contains("waits for an answer: Refund 40 EUR?"),
+        "{shown}"
+    );
 
     let unknown = cloud
         .folder
@@ -146,11 +166,6 @@ fn a_person_approves_by_the_command_that_the_run_shows() {
     let output = run.wait_with_output().unwrap();
     let said = text(&output);
     assert!(output.status.success(), "{said}");
-    assert!(
-        said.contains("waits for an answer: Refund 40 EUR?"),
-        "{said}"
-    );
-    assert!(said.contains(&command), "{said}");
     assert!(said.contains("approved by"), "{said}");
     let none = cloud
         .folder
@@ -204,13 +219,14 @@ fn a_stopped_run_is_redriven_from_where_it_stood() {
     assert!(text(&output).contains("not now"), "{}", text(&output));
     assert_eq!(cloud.trace("asks:three")["execution"]["status"], "ABORTED");
 
-    let redrive = cloud.begin(&["redrive", "asks:three"]);
+    let mut redrive = cloud.begin(&["redrive", "asks:three"]);
     let second = cloud.waiting("asks:three");
     assert_ne!(first["span_id"], second["span_id"]);
     let span_id = second["span_id"].as_str().unwrap();
     let running = cloud.trace("asks:three");
     assert_eq!(running["execution"]["status"], "RUNNING");
     assert_eq!(running["execution"]["finished_at"], Value::Null);
+    until_shown(&mut redrive, "waits for an answer: Refund 40 EUR?");
     cloud
         .folder
         .succeeds(&["approve", span_id, "--tenant", "acme"]);
@@ -218,10 +234,6 @@ fn a_stopped_run_is_redriven_from_where_it_stood() {
     let said = text(&output);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("redriven once"), "{said}");
-    assert!(
-        said.contains("waits for an answer: Refund 40 EUR?"),
-        "{said}"
-    );
 
     let trace = cloud.trace("asks:three");
     assert_eq!(

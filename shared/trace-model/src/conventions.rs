@@ -37,6 +37,9 @@ pub const EXECUTION_ARN: &str = "aws.step_functions.execution.arn";
 pub const WORKFLOW_NAME: &str = "workflow.name";
 pub const WORKFLOW_STATE: &str = "workflow.state.name";
 pub const WORKFLOW_STATE_TYPE: &str = "workflow.state.type";
+/// The history event that the span began with. Histories count milliseconds, so of states that
+/// begin together this tells the order.
+pub const WORKFLOW_EVENT_ID: &str = "workflow.event.id";
 pub const WORKFLOW_ATTEMPT: &str = "workflow.attempt";
 pub const WORKFLOW_ITERATION: &str = "workflow.map.iteration";
 pub const WORKFLOW_BRANCH: &str = "workflow.parallel.branch";

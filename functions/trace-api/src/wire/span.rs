@@ -46,6 +46,9 @@ pub(crate) struct SpanSummary {
     attempt: Option<i64>,
     /// Of a Map's iteration: its index, from 0.
     iteration: Option<i64>,
+    /// The event of the execution's history that it began with: the order of siblings that
+    /// begin together. Null for what no history tells of.
+    event_id: Option<i64>,
     /// From the run's start; negative when another machine's clock was behind.
     start_offset_us: i64,
     /// Null while it is open.
@@ -210,6 +213,7 @@ impl SpanSummary {
             state: span.text(conventions::WORKFLOW_STATE).map(str::to_owned),
             attempt: span.int(conventions::WORKFLOW_ATTEMPT),
             iteration: span.int(conventions::WORKFLOW_ITERATION),
+            event_id: span.int(conventions::WORKFLOW_EVENT_ID),
             start_offset_us: offset_us(span.start, run.started_at),
             duration_us: duration_us(span),
             status: SpanStatus::from(&span.status),

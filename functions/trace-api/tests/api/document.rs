@@ -9,7 +9,7 @@ fn the_document_is_the_golden_one() {
     assert!(
         golden == document,
         "openapi.json is not what the routes say; when the change is meant, run \
-         `cargo run -p trace-api --example write-openapi` and commit the file"
+         `cargo build --workspace --example write-openapi` and `target/debug/examples/write-openapi` and commit the file"
     );
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct TreeSpan {
     pub kind: String,
     /// A Map's iteration: its index.
     pub iteration: Option<u64>,
+    /// Of the history: the order of what begins together.
+    pub event_id: Option<u64>,
     pub start_offset: Duration,
     /// `None` while the span is open.
     pub duration: Option<Duration>,
@@ -206,16 +208,13 @@ impl TraceTree<'_> {
     /// Puts one level of siblings on the stack, last first.
     fn push_level(&self, pending: &mut Vec<Pending>, siblings: &[usize], prefix: &str) {
         let mut siblings = siblings.to_vec();
-        // Histories count milliseconds: of two that start together the one that ends first is
-        // the earlier step.
         siblings.sort_by_key(|&index| {
             let span = &self.spans[index];
-            let open_last = (span.duration.is_none(), span.duration);
             // Iterations begin when there is room for them, and are read by their index.
             let start = span.iteration.map_or((span.start_offset, None), |index| {
                 (Duration::ZERO, Some(index))
             });
-            (start, open_last, span.span_id.clone())
+            (start, span.event_id, span.span_id.clone())
         });
         let folds = |index: &usize| {
             let span = &self.spans[*index];
@@ -373,6 +372,7 @@ mod tests {
             name: id.to_owned(),
             kind: kind.to_owned(),
             iteration: None,
+            event_id: None,
             start_offset: Duration::from_millis(start),
             duration: Some(Duration::from_millis(length)),
             error: None,

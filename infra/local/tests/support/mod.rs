@@ -214,9 +214,9 @@ pub(crate) fn outline(trace: &Value) -> String {
             let name = child["name"].as_str().unwrap().to_owned();
             let start = child["start_offset_us"].as_i64().unwrap();
             let together = child["kind"] == "iteration";
-            let length = child["duration_us"].as_i64();
+            let event = child["event_id"].as_i64();
             (
-                if together { (0, None) } else { (start, length) },
+                if together { (0, None) } else { (start, event) },
                 name.len(),
                 name,
             )
