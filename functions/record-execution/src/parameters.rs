@@ -2,16 +2,15 @@
 //! machine put into the payload. And what must not be kept of them: the task token.
 
 use serde_json::Value;
-use trace_model::{ExecutionArn, InvalidTenantId, InvalidTraceparent, TenantId, Traceparent};
+use trace_model::{
+    ExecutionArn, InvalidTenantId, InvalidTraceparent, TenantId, Traceparent, names_a_task_token,
+    task_payloads,
+};
 
 use crate::tenant::Tracing;
 
 /// Stands where a task token was: whoever holds one can answer for the task.
 const REMOVED_TOKEN: &str = "[task token removed]";
-
-/// Members of an integration's parameters that carry the payload: `lambda:invoke`,
-/// `states:startExecution`, `sqs:sendMessage`, `sns:publish`, `ecs`' and others' own top level.
-const PAYLOAD_MEMBERS: [&str; 4] = ["Payload", "Input", "MessageBody", "Message"];
 
 /// Task tokens are some hundreds of characters of base64; nothing that short is one.
 const SHORTEST_TOKEN: usize = 100;
@@ -41,7 +40,7 @@ impl Parameters {
                 ..Self::none()
             };
         };
-        let payloads = payloads(&value);
+        let payloads = task_payloads(&value);
         let traceparent = payloads
             .iter()
             .find_map(|payload| payload.pointer("/headers/traceparent")?.as_str())
@@ -94,26 +93,13 @@ pub(crate) fn started_by(input: &Value) -> Option<ExecutionArn> {
     ExecutionArn::parse(arn.as_str()?).ok()
 }
 
-/// Where the payload may be, most likely first. A payload may itself be JSON in a string.
-fn payloads(value: &Value) -> Vec<Value> {
-    let mut found: Vec<Value> = PAYLOAD_MEMBERS
-        .iter()
-        .filter_map(|member| match value.get(member)? {
-            Value::String(text) => serde_json::from_str(text).ok(),
-            other => Some(other.clone()),
-        })
-        .collect();
-    found.push(value.clone());
-    found
-}
-
 /// Whether anything was removed.
 fn remove_tokens(value: &mut Value, token_use: TokenUse) -> bool {
     match value {
         Value::Object(members) => {
             let mut removed = false;
             for (key, member) in members {
-                if names_a_token(key) && member.is_string() {
+                if names_a_task_token(key) && member.is_string() {
                     *member = Value::String(REMOVED_TOKEN.to_owned());
                     removed = true;
                 } else {
@@ -149,15 +135,6 @@ fn remove_token_in_text(text: &mut String, token_use: TokenUse) -> bool {
         return true;
     }
     false
-}
-
-fn names_a_token(key: &str) -> bool {
-    let letters: String = key
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|letter| letter.to_ascii_lowercase())
-        .collect();
-    letters.contains("tasktoken")
 }
 
 fn looks_like_a_token(text: &str) -> bool {

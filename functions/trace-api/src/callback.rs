@@ -8,15 +8,14 @@ use std::collections::HashMap;
 
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType as Type};
 use serde_json::Value;
-use trace_model::{ExecutionArn, SpanId, Timestamp, TraceId, Traceparent};
+use trace_model::{
+    ExecutionArn, SpanId, Timestamp, TraceId, Traceparent, names_a_task_token, task_payloads,
+};
 
 use crate::routes::executions::aws_time;
 
 /// How a resource ends whose task is answered with its token.
 const WAITS_FOR_TOKEN: &str = ".waitForTaskToken";
-
-/// Members of a task's parameters that carry the payload, as integrations name them.
-const PAYLOAD_MEMBERS: [&str; 4] = ["Payload", "Input", "MessageBody", "Message"];
 
 /// What `run-node` calls the node that asks a person.
 const APPROVAL_NODE: &str = "approval";
@@ -146,7 +145,7 @@ impl CallbackTasks {
             return;
         }
         let parameters: Value = serde_json::from_str(&details.parameters).unwrap_or_default();
-        let payloads = payloads(&parameters);
+        let payloads = task_payloads(&parameters);
         // A node's may be a template, which it renders when it asks.
         let asked = payloads.iter().find_map(question);
         let asked = asked.filter(|question| !question.contains("{{"));
@@ -236,7 +235,7 @@ impl Followed {
                     .filter(|details| details.resource.ends_with(WAITS_FOR_TOKEN))
                     .and_then(|details| details.output.as_deref());
                 let output = output.and_then(|text| serde_json::from_str::<Value>(text).ok());
-                let payloads = output.as_ref().map(payloads).unwrap_or_default();
+                let payloads = output.as_ref().map(task_payloads).unwrap_or_default();
                 Self::Submitted {
                     question: payloads.iter().find_map(question),
                 }
@@ -276,19 +275,6 @@ fn failed(error: Option<&str>) -> Cow<'static, str> {
     }
 }
 
-/// Where the payload may be; it may itself be JSON in a string.
-fn payloads(value: &Value) -> Vec<Value> {
-    let mut found: Vec<Value> = PAYLOAD_MEMBERS
-        .iter()
-        .filter_map(|member| match value.get(member)? {
-            Value::String(text) => serde_json::from_str(text).ok(),
-            other => Some(other.clone()),
-        })
-        .collect();
-    found.push(value.clone());
-    found
-}
-
 fn question(payload: &Value) -> Option<String> {
     ["/question", "/parameters/question"]
         .into_iter()
@@ -309,19 +295,10 @@ fn task_token(value: &Value) -> Option<String> {
     let own = value.as_object().and_then(|members| {
         members
             .iter()
-            .filter(|(key, _)| names_a_token(key))
+            .filter(|(key, _)| names_a_task_token(key))
             .find_map(|(_, value)| value.as_str())
     });
     own.map(str::to_owned).or_else(|| inner(value))
-}
-
-fn names_a_token(key: &str) -> bool {
-    let letters: String = key
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|letter| letter.to_ascii_lowercase())
-        .collect();
-    letters.contains("tasktoken")
 }
 
 #[cfg(test)]
