@@ -33,10 +33,10 @@ async fn a_question_is_asked_and_the_task_is_left_waiting() {
     let span = nodes.span(SpanKind::Node).await;
     assert_eq!(span.text("workflow.node.kind"), Some("approval"));
     assert_eq!(
-        span.text("stepscope.approval.question"),
+        span.text("workflow.approval.question"),
         Some("Send this to [REDACTED:email] for T-7?")
     );
-    let details = span.content["stepscope.approval.details"].as_text();
+    let details = span.content["workflow.approval.details"].as_text();
     assert_eq!(details, Some(r#"{"draft":"Hello"}"#));
     assert!(span.end.is_some() && !span.is_error());
 }

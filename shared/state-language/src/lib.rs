@@ -42,7 +42,7 @@ pub use model::{
     State, StateMachine, SucceedState, TaskState, Transition, ValueOrExpression, WaitState,
     WaitUntil,
 };
-pub use parse::{Checked, MAX_DEFINITION_BYTES, Substitutions, check, parse};
+pub use parse::{Checked, MAX_DEFINITION_BYTES, Substitutions, check, parse, parse_accepted};
 pub use problem::{Problem, Problems};
 pub use resource::{IntegrationPattern, Resource};
 pub use rule::{Rule, Severity};

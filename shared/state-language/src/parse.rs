@@ -85,8 +85,26 @@ pub fn parse(text: &str) -> Result<StateMachine, Problems> {
     }
 }
 
+/// Reads a definition that was accepted once, maybe by fewer rules than there are now: whatever
+/// is said against it today, it goes on as long as it can be read.
+pub fn parse_accepted(text: &str) -> Result<StateMachine, Problems> {
+    let Checked { machine, problems } = read(text, Substitutions::Done);
+    machine
+        .ok_or_else(|| Problems::errors(problems).expect("it is an error that leaves no machine"))
+}
+
 /// Reads a whole definition, and says everything there is to say against it.
 pub fn check(text: &str, substitutions: Substitutions) -> Checked {
+    let Checked { machine, problems } = read(text, substitutions);
+    let has_errors = problems.iter().any(Problem::is_error);
+    Checked {
+        machine: machine.filter(|_| !has_errors),
+        problems,
+    }
+}
+
+/// As [`check`], with the machine that could be read even if there are errors.
+fn read(text: &str, substitutions: Substitutions) -> Checked {
     if text.len() > MAX_DEFINITION_BYTES {
         return alone(
             Rule::DefinitionTooLarge,
@@ -130,11 +148,7 @@ pub fn check(text: &str, substitutions: Substitutions) -> Checked {
     reader.check_unresolved();
     reader.check_variables();
     let problems = located(reader.noted, &readable, &layout);
-    let has_errors = problems.iter().any(Problem::is_error);
-    Checked {
-        machine: machine.filter(|_| !has_errors),
-        problems,
-    }
+    Checked { machine, problems }
 }
 
 fn machine(reader: &mut Reader, object: &Object<'_>) -> Option<StateMachine> {

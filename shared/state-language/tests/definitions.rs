@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use state_language::{
     IntegrationPattern, JitterStrategy, Resource, State, StateMachine, Template, Transition,
-    ValueOrExpression, WaitUntil, parse,
+    ValueOrExpression, WaitUntil, parse, parse_accepted,
 };
 
 /// A machine whose first state is the given one; `Done` follows where it is named.
@@ -557,4 +557,19 @@ fn a_part_without_expressions_is_kept_as_it_is() {
         machine.find("First").unwrap().output(),
         Some(&Template::Literal(json!({"a": [1, {"b": "{ % }"}]})))
     );
+}
+
+/// A run goes on by the definition it was started with, also under a program with more rules.
+#[test]
+fn what_was_accepted_once_is_read_as_long_as_it_can_be() {
+    let definition = json!({"StartAt": "A", "QueryLanguage": "JSONata", "States": {
+        "A": {"Type": "Pass", "Output": "{% $nobody %}", "Next": "B"},
+        "B": {"Type": "Succeed"},
+        "Unreached": {"Type": "Succeed"},
+    }});
+    check_problems(&definition, &["$nobody", "Unreached"]);
+    let machine = parse_accepted(&definition.to_string()).unwrap();
+    assert_eq!(machine.flow.states.len(), 3);
+    let unreadable = parse_accepted(r#"{"StartAt": "A"}"#).unwrap_err();
+    assert!(unreadable.to_string().contains("States"), "{unreadable}");
 }

@@ -70,13 +70,13 @@ pub const ARTIFACT_NAME: &str = "stepscope.artifact.name";
 pub const ARTIFACT_CONTENT_TYPE: &str = "stepscope.artifact.content_type";
 pub const ARTIFACT_BYTES: &str = "stepscope.artifact.bytes";
 pub const ARTIFACT_SHA256: &str = "stepscope.artifact.sha256";
-pub const APPROVAL_QUESTION: &str = "stepscope.approval.question";
+pub const APPROVAL_QUESTION: &str = "workflow.approval.question";
 pub const REFERENCE_BYTES: &str = "stepscope.reference.bytes";
 pub const REFERENCE_SHA256: &str = "stepscope.reference.sha256";
 pub const REFERENCE_CONTENT_TYPE: &str = "stepscope.reference.content_type";
 
 /// Content fields.
-pub const APPROVAL_DETAILS: &str = "stepscope.approval.details";
+pub const APPROVAL_DETAILS: &str = "workflow.approval.details";
 pub const INPUT: &str = "workflow.input";
 pub const OUTPUT: &str = "workflow.output";
 pub const ERROR_CAUSE: &str = "workflow.error.cause";

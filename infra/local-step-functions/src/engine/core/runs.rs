@@ -196,9 +196,8 @@ impl Core {
         if let Some(known) = self.definitions.get(&revision) {
             return Ok(Arc::clone(known));
         }
-        let parsed = state_language::parse(text).map_err(|problems| {
-            format!("the definition no longer passes the checks: {problems}")
-        })?;
+        let parsed = state_language::parse_accepted(text)
+            .map_err(|problems| format!("the definition can no longer be read: {problems}"))?;
         let parsed = Arc::new(parsed);
         self.definitions.insert(revision, Arc::clone(&parsed));
         Ok(parsed)
