@@ -20,7 +20,7 @@ test: tools check ## everything that must hold
 # STEPSCOPE_SOAK is the number of random machines and definitions; with it the kills are 1,000.
 test-soak: ## a thousand kills, and many thousand random machines: about an hour
 	STEPSCOPE_SOAK=20000 cargo test --workspace --test crash --test properties
-	STEPSCOPE_SOAK=20000 cargo test --workspace --test engine random_machines
+	STEPSCOPE_SOAK=5000 cargo test --workspace --test engine random_machines
 
 test-model: ## the examples with a real language model on this machine
 	tests/bin/install-model
