@@ -24,9 +24,10 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use trace_model::{ExecutionArn, SpanId};
 
-/// In a soak, which `STEPSCOPE_SOAK` asks for, there are more.
 const KILLS: u64 = 50;
-const KILLS_IN_A_SOAK: u64 = 1_000;
+/// In a soak, which `STEPSCOPE_SOAK` asks for: four local clouds side by side, killed so often each.
+const KILLS_IN_A_SOAK: u64 = 250;
+const CLOUDS_IN_A_SOAK: u64 = 4;
 const RUNS_EACH_TIME: u64 = 4;
 /// So many of the latest runs are looked at while the process lives.
 const LOOKED_AT: usize = 8;
@@ -54,26 +55,29 @@ impl Told {
     }
 }
 
+#[test]
 #[expect(
     clippy::disallowed_methods,
     reason = "how long a test runs is no part of the product's configuration"
 )]
-fn kills() -> u64 {
-    match std::env::var_os("STEPSCOPE_SOAK") {
-        Some(_) => KILLS_IN_A_SOAK,
-        None => KILLS,
+fn hard_case_24_killed_at_random_moments_nothing_acknowledged_is_lost() {
+    if std::env::var_os("STEPSCOPE_SOAK").is_none() {
+        return kill_again_and_again(24, KILLS);
     }
+    std::thread::scope(|scope| {
+        for seed in 0..CLOUDS_IN_A_SOAK {
+            scope.spawn(move || kill_again_and_again(seed, KILLS_IN_A_SOAK));
+        }
+    });
 }
 
-#[test]
-fn hard_case_24_killed_at_random_moments_nothing_acknowledged_is_lost() {
+fn kill_again_and_again(seed: u64, kills: u64) {
     let runtime = Runtime::new().unwrap();
     let service = runtime.block_on(service());
     let folder = Folder::new();
     write_workflow(&folder, &service);
-    let mut random = StdRng::seed_from_u64(24);
+    let mut random = StdRng::seed_from_u64(seed);
     let mut told = Told::default();
-    let kills = kills();
     for round in 0..kills {
         if round % 5 == 4 {
             kill_while_it_starts(&folder, &service, random.random_range(5..250));
