@@ -89,13 +89,13 @@ fn kill_again_and_again(seed: u64, kills: u64) {
         dev.kill();
     }
     // On a busy machine many are killed before they have answered anything.
-    let seen = [
+    let counts = [
         told.started.len(),
         told.shown.values().map(BTreeSet::len).sum(),
         told.events.values().map(Vec::len).sum(),
     ];
     let fewest = usize::try_from(kills / 5).unwrap();
-    assert!(seen.iter().all(|&count| count >= fewest), "{seen:?}");
+    assert!(counts.iter().all(|&count| count >= fewest), "{counts:?}");
 
     let dev = start(&folder, &service);
     let token = token(&folder);
