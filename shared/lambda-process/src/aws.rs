@@ -30,6 +30,7 @@ pub struct AwsClients {
     dynamodb: aws_sdk_dynamodb::Client,
     s3: aws_sdk_s3::Client,
     sfn: aws_sdk_sfn::Client,
+    sqs: Option<aws_sdk_sqs::Client>,
 }
 
 /// A service that runs in this process: its connector, and the URL that requests name.
@@ -82,6 +83,7 @@ impl AwsClients {
             dynamodb: aws_sdk_dynamodb::Client::new(&shared),
             s3: aws_sdk_s3::Client::new(&shared),
             sfn: aws_sdk_sfn::Client::new(&shared),
+            sqs: Some(aws_sdk_sqs::Client::new(&shared)),
         }
     }
 
@@ -97,6 +99,7 @@ impl AwsClients {
             dynamodb: dynamodb.dynamodb(region),
             s3: s3.s3(region),
             sfn: sfn.sfn(region),
+            sqs: None,
         }
     }
 
@@ -110,6 +113,11 @@ impl AwsClients {
 
     pub const fn sfn(&self) -> &aws_sdk_sfn::Client {
         &self.sfn
+    }
+
+    /// None in the local cloud: its table is on its own disk, so nothing waits in queues.
+    pub const fn sqs(&self) -> Option<&aws_sdk_sqs::Client> {
+        self.sqs.as_ref()
     }
 }
 
