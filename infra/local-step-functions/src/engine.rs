@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use trace_model::{Clock, Timestamp};
 
 use self::core::{Core, Effects};
-pub(crate) use self::request::Request;
+pub(crate) use self::request::{Request, Start};
 use crate::history::HistoryEvent;
 use crate::interpreter::{ErrorAndCause, FrameId, Invocation};
 use crate::invoke::FunctionInvoker;

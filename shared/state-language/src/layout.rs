@@ -75,7 +75,7 @@ fn escape_length(text: &str) -> usize {
 }
 
 /// Line and column, from 1, of a byte of a text.
-pub(crate) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..offset.min(text.len())];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (
@@ -85,7 +85,7 @@ pub(crate) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 }
 
 /// The path of a member: `States.Classify`, or `States["Look up"]`.
-pub(crate) fn member(path: &str, key: &str) -> String {
+pub fn member(path: &str, key: &str) -> String {
     let plain = !key.is_empty()
         && key
             .chars()

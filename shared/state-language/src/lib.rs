@@ -36,6 +36,7 @@ pub use environment::Environment;
 pub use error::{StateError, StateVisit};
 pub use evaluation::{Evaluation, StatesVariable};
 pub use expression::Expression;
+pub use layout::{line_and_column, member};
 pub use model::{
     Assign, Catcher, ChoiceRule, ChoiceState, ExecutionType, FailState, Flow, ItemProcessor,
     JitterStrategy, MapState, ParallelState, PassState, ProcessorConfig, ProcessorMode, Retrier,

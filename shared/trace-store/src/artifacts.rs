@@ -134,18 +134,7 @@ impl TraceStore {
         id: &str,
     ) -> Result<Option<Artifact>, StoreError> {
         let key = primary_key(run_partition(tenant, trace_id), sort_key(id));
-        let item = retrying(|| async {
-            self.dynamodb
-                .get_item()
-                .table_name(&self.config.table)
-                .set_key(Some(key.clone()))
-                .consistent_read(true)
-                .send()
-                .await
-                .map(|answer| answer.item)
-                .map_err(failed("GetItem", WHAT))
-        });
-        let artifact = match item.await? {
+        let artifact = match self.item(&key, WHAT).await? {
             Some(item) => self.artifact_of(item)?,
             None => None,
         };

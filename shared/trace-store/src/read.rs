@@ -13,7 +13,6 @@ use crate::chunk::{self, small_content_of};
 use crate::item::{StoredItem, primary_key};
 use crate::keys::{SHARDS, content_key};
 use crate::merge::StructureReader;
-use crate::service::{failed, retrying};
 use crate::shard::ShardReader;
 use crate::write::{BODY, BODY_BYTES, CONTENT_ITEM};
 use crate::{ChunkKey, StoreError, TraceStore};
@@ -281,18 +280,7 @@ impl TraceStore {
     ) -> Result<Option<String>, StoreError> {
         let (partition, sort_key) = content_key(tenant, trace_id, id);
         let key = primary_key(partition, sort_key);
-        let item = retrying(|| async {
-            self.dynamodb
-                .get_item()
-                .table_name(&self.config.table)
-                .set_key(Some(key.clone()))
-                .consistent_read(true)
-                .send()
-                .await
-                .map(|answer| answer.item)
-                .map_err(failed("GetItem", CONTENT_ITEM))
-        });
-        let Some(item) = item.await? else {
+        let Some(item) = self.item(&key, CONTENT_ITEM).await? else {
             return Ok(None);
         };
         let Some(stored) = StoredItem::open(item.into(), CONTENT_ITEM, self.clock.now())? else {

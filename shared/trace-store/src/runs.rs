@@ -330,18 +330,7 @@ impl TraceStore {
         trace_id: TraceId,
     ) -> Result<Option<SdkItem>, StoreError> {
         let key = primary_key(run_partition(tenant, trace_id), RUN_SORT_KEY);
-        retrying(|| async {
-            self.dynamodb
-                .get_item()
-                .table_name(&self.config.table)
-                .set_key(Some(key.clone()))
-                .consistent_read(true)
-                .send()
-                .await
-                .map(|answer| answer.item)
-                .map_err(failed("GetItem", WHAT))
-        })
-        .await
+        self.item(&key, WHAT).await
     }
 
     /// Sets and removes the attributes and counts the run's revision up, if the condition holds.

@@ -1,7 +1,9 @@
 use lambda_process::{AwsClients, Config, ConfigError};
 use trace_model::Clock;
 
-use crate::StoreConfig;
+use crate::item::SdkItem;
+use crate::service::{failed, retrying};
+use crate::{StoreConfig, StoreError};
 
 /// The traces of all tenants. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -39,6 +41,26 @@ impl TraceStore {
             StoreConfig::try_from(config)?,
             clock,
         ))
+    }
+
+    /// The item as it is now, not as it was a moment ago.
+    pub(crate) async fn item(
+        &self,
+        key: &SdkItem,
+        what: &'static str,
+    ) -> Result<Option<SdkItem>, StoreError> {
+        retrying(|| async {
+            self.dynamodb
+                .get_item()
+                .table_name(&self.config.table)
+                .set_key(Some(key.clone()))
+                .consistent_read(true)
+                .send()
+                .await
+                .map(|answer| answer.item)
+                .map_err(failed("GetItem", what))
+        })
+        .await
     }
 }
 

@@ -7,7 +7,7 @@ use super::state_machines::describe;
 use super::{invalid_token, page_size, set_next_token};
 use crate::arn::{check_execution_arn, check_name, machine_name};
 use crate::description::{described, listed};
-use crate::engine::Request;
+use crate::engine::{Request, Start};
 use crate::history::epoch_seconds;
 use crate::interpreter::{DATA_LIMIT, ErrorAndCause};
 use crate::store::{Execution, ExecutionFilter, Page, RedriveFilter};
@@ -80,12 +80,12 @@ impl StartExecution {
         }
         let input =
             serde_json::from_str(&input_text).map_err(|error| refused(error.to_string()))?;
-        Ok(Request::StartExecution {
+        Ok(Request::StartExecution(Start {
             machine,
             name: self.name,
             input_text,
             input,
-        })
+        }))
     }
 }
 

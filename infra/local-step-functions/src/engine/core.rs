@@ -209,20 +209,7 @@ impl Core {
             Request::UntagResource { name, keys } => self.change_tags(&name, batch, |own| {
                 own.retain(|key, _| !keys.contains(key));
             }),
-            Request::StartExecution {
-                machine,
-                name,
-                input_text,
-                input,
-            } => {
-                let start = Start {
-                    machine,
-                    name,
-                    input_text,
-                    input,
-                };
-                self.start_execution(start, FirstStep::Now, batch)
-            }
+            Request::StartExecution(start) => self.start_execution(start, FirstStep::Now, batch),
             Request::RedriveExecution { arn, token } => self.redrive_execution(&arn, token, batch),
             Request::StopExecution { arn, reason } => self.stop_execution(&arn, reason, batch),
             Request::EndTask { token, result } => {
@@ -231,16 +218,6 @@ impl Core {
             Request::Heartbeat { token } => self.task_signal(Signal::Heartbeat { token }, batch),
         }
     }
-}
-
-/// An execution to be started.
-#[derive(Debug)]
-struct Start {
-    machine: String,
-    /// `None`: a random one.
-    name: Option<String>,
-    input_text: String,
-    input: Value,
 }
 
 /// When a new run takes its first step.

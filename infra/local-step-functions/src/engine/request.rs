@@ -34,13 +34,7 @@ pub(crate) enum Request {
         name: String,
         keys: Vec<String>,
     },
-    StartExecution {
-        machine: String,
-        /// `None`: a random one.
-        name: Option<String>,
-        input_text: String,
-        input: Value,
-    },
+    StartExecution(Start),
     StopExecution {
         arn: String,
         reason: ErrorAndCause,
@@ -57,4 +51,14 @@ pub(crate) enum Request {
     Heartbeat {
         token: TaskToken,
     },
+}
+
+/// An execution to be started.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) machine: String,
+    /// `None`: a random one.
+    pub(crate) name: Option<String>,
+    pub(crate) input_text: String,
+    pub(crate) input: Value,
 }

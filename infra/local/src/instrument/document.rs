@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use state_language::line_and_column;
 
 /// The text cannot be read as a state machine.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,29 +50,6 @@ pub(crate) fn parse(text: &str) -> Result<Object<'_>, Malformed> {
         return Err(no_machine(text, machine.range.start, message));
     }
     Ok(machine)
-}
-
-/// Line and column, from 1, of a byte of a text.
-pub(crate) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text[..offset.min(text.len())];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
-}
-
-/// The path of a member: `States.Classify`, or `States["Look up"]`.
-pub(crate) fn member(path: &str, key: &str) -> String {
-    let plain = !key.is_empty()
-        && key
-            .chars()
-            .all(|character| character.is_alphanumeric() || "_-".contains(character));
-    match (path.is_empty(), plain) {
-        (true, true) => key.to_owned(),
-        (false, true) => format!("{path}.{key}"),
-        (_, false) => format!("{path}[{key:?}]"),
-    }
 }
 
 fn strict() -> ParseOptions {

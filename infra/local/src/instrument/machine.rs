@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use jsonc_parser::ast::{Object, Value};
+use state_language::{line_and_column, member};
 
-use super::document::{line_and_column, member};
 use super::insertions::Insertions;
 use super::payload::{Language, Task};
 use super::resource::Call;

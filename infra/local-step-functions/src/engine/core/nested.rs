@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::runs::as_stored;
-use super::{Batch, Core, FirstStep, FollowUp, Start};
+use super::{Batch, Core, FirstStep, FollowUp};
 use crate::description::described;
 use crate::engine::Request;
 use crate::interpreter::{ErrorAndCause, FrameId, Integration, ServiceCall, Signal, Then};
@@ -172,18 +172,7 @@ impl Core {
             AwsError::validation(format!("{operation} cannot be called from a task here"))
         })?;
         match request? {
-            Request::StartExecution {
-                machine,
-                name,
-                input_text,
-                input,
-            } => {
-                let start = Start {
-                    machine,
-                    name,
-                    input_text,
-                    input,
-                };
+            Request::StartExecution(start) => {
                 self.start_execution(start, FirstStep::InTheNextBatch, batch)
             }
             request => self.answer(request, batch),

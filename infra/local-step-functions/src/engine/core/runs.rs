@@ -10,8 +10,8 @@ use state_language::StateMachine;
 use trace_model::{Clock, Timestamp};
 
 use super::nested::Nesting;
-use super::{Batch, Core, FirstStep, FollowUp, STEPS_LIMIT, Start};
-use crate::engine::Growth;
+use super::{Batch, Core, FirstStep, FollowUp, STEPS_LIMIT};
+use crate::engine::{Growth, Start};
 use crate::history::{EventType, HistoryEvent, epoch_seconds};
 use crate::interpreter::{
     self, Call, Command, ErrorAndCause, ExecutionInfo, Outcome, Run, Share, Signal, Step, Taken,

@@ -5,6 +5,7 @@ use state_language::StateMachine;
 use tempfile::TempDir;
 
 use super::*;
+use crate::engine::Start;
 use crate::interpreter::ROOT;
 use crate::store;
 
@@ -52,11 +53,13 @@ impl Bench {
     }
 
     fn start(&mut self, count: usize) {
-        self.send((0..count).map(|_| Request::StartExecution {
-            machine: "m".to_owned(),
-            name: None,
-            input_text: "[1,2,3]".to_owned(),
-            input: json!([1, 2, 3]),
+        self.send((0..count).map(|_| {
+            Request::StartExecution(Start {
+                machine: "m".to_owned(),
+                name: None,
+                input_text: "[1,2,3]".to_owned(),
+                input: json!([1, 2, 3]),
+            })
         }));
     }
 
@@ -147,12 +150,12 @@ fn an_attempt_that_is_over_starts_nothing() {
     });
     bench.create(&machine(60, &itself));
     bench.send([
-        Request::StartExecution {
+        Request::StartExecution(Start {
             machine: "m".to_owned(),
             name: Some("first".to_owned()),
             input_text: "1".to_owned(),
             input: json!(1),
-        },
+        }),
         Request::StopExecution {
             arn: arn("first"),
             reason: crate::interpreter::ErrorAndCause::default(),
