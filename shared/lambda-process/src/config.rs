@@ -6,6 +6,7 @@ use url::{Host, Url};
 
 use crate::error::ConfigError;
 use crate::logging;
+use crate::metrics::MetricsFormat;
 use crate::otlp::{ExportContent, OtlpConfig};
 use crate::secret::Secret;
 use crate::variables::{Secrecy, Variable};
@@ -31,6 +32,10 @@ pub struct Config {
     pub otlp: Option<OtlpConfig>,
     pub export_content: ExportContent,
     pub log_filter: String,
+    /// As it was asked for; by default on Lambda only.
+    pub metrics: Option<MetricsFormat>,
+    /// On Lambda.
+    pub function_name: Option<String>,
 }
 
 /// Whose access tokens the API accepts.
@@ -101,6 +106,8 @@ impl Config {
             log_filter: environment.with(Variable::Log, |text| {
                 logging::is_filter(text).then(|| text.to_owned())
             })?,
+            metrics: environment.optional(Variable::Metrics, MetricsFormat::parse)?,
+            function_name: environment.checked(Variable::FunctionName, is_one_line)?,
         })
     }
 

@@ -1,4 +1,5 @@
-//! The start of a process: environment → [`Config`], AWS clients, an HTTP client, logs.
+//! The start of a process: environment → [`Config`], AWS clients, an HTTP client, logs,
+//! metrics.
 //!
 //! The only crate that reads the environment. Deliberately absent: what the settings mean to
 //! a function, the keys of model providers (the model client reads them itself), and any
@@ -9,6 +10,7 @@ mod config;
 mod error;
 mod http;
 pub mod logging;
+pub mod metrics;
 mod otlp;
 mod secret;
 mod variables;

@@ -5,7 +5,7 @@
 //! a line or what a terminal shows.
 
 mod entry;
-mod escape;
+pub(crate) mod escape;
 mod layer;
 
 use std::any::Any;

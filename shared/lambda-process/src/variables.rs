@@ -166,6 +166,15 @@ variables! {
     ExportContent = "STEPSCOPE_EXPORT_CONTENT",
         expected: "none or inline",
         default: "inline", Plain;
+    /// Whether metrics are written to standard output, in CloudWatch's embedded metric format.
+    /// By default on Lambda, and not elsewhere.
+    Metrics = "STEPSCOPE_METRICS",
+        expected: "emf or none",
+        default: "", Plain;
+    /// The function's name in its metrics. Lambda sets it.
+    FunctionName = "AWS_LAMBDA_FUNCTION_NAME",
+        expected: "a function's name",
+        default: "", Plain;
     /// What is logged: a level, or levels by crate.
     Log = "STEPSCOPE_LOG",
         expected: "a filter such as info or warn,trace_store=debug",

@@ -18,7 +18,7 @@ const fn is_dangerous(character: char) -> bool {
 
 /// Of one serialised JSON object: the dangerous can only stand inside strings, where `\uXXXX`
 /// means the same. All of them take one UTF-16 unit.
-pub(super) fn json_line(json: &str) -> String {
+pub(crate) fn json_line(json: &str) -> String {
     escaped(json, |line, character| {
         write!(line, "\\u{:04x}", u32::from(character))
     })
