@@ -17,8 +17,10 @@ mod router;
 mod routes;
 mod state;
 mod step_functions;
+mod tenant_stores;
 mod wire;
 
 pub use cursor::CursorKey;
 pub use router::{app, openapi};
 pub use state::{ApiConfig, ApiState};
+pub use tenant_stores::TenantStores;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use identity::{Authenticator, IdentityConfig, IssuerConfig};
 use lambda_process::logging::{self, LogFormat};
 use lambda_process::{AwsClients, Config, http_client};
-use trace_api::{ApiConfig, ApiState, CursorKey, app};
+use trace_api::{ApiConfig, ApiState, CursorKey, TenantStores, app};
 use trace_model::Clock;
-use trace_store::TraceStore;
+use trace_store::{StoreConfig, TraceStore};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -22,9 +22,16 @@ async fn main() -> Result<(), lambda_http::Error> {
         trusted.audiences.clone(),
     );
     issuer.tenant_claim.clone_from(&trusted.tenant_claim);
+    let stored_at = StoreConfig::try_from(&config)?;
+    let sessions = config.tenant_role.as_deref();
+    let sessions = sessions.and_then(|role_arn| clients.tenant_sessions(role_arn));
+    let stores = match sessions {
+        Some(sessions) => TenantStores::by_tenant(sessions, stored_at, clock.clone()),
+        None => TenantStores::shared(TraceStore::of_process(&config, &clients, clock.clone())?),
+    };
     let identity = IdentityConfig::new(vec![issuer]);
     let state = ApiState {
-        store: TraceStore::of_process(&config, &clients, clock.clone())?,
+        stores,
         authenticator: Arc::new(Authenticator::new(identity, &http_client()?)?),
         step_functions: clients.sfn().clone(),
         clock,

@@ -3,15 +3,14 @@ use std::sync::Arc;
 use http::HeaderValue;
 use identity::Authenticator;
 use trace_model::{Clock, ExecutionArn, ExecutionId, TraceId};
-use trace_store::TraceStore;
 
-use crate::CursorKey;
 use crate::problem::Problem;
+use crate::{CursorKey, TenantStores};
 
 /// What the routes work with. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ApiState {
-    pub store: TraceStore,
+    pub stores: TenantStores,
     pub authenticator: Arc<Authenticator>,
     pub step_functions: aws_sdk_sfn::Client,
     pub clock: Clock,

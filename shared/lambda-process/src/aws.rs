@@ -10,6 +10,8 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use crate::TenantSessions;
+
 /// Access key id and secret of the local cloud alike: whoever reaches its loopback address may
 /// use it.
 pub const LOCAL_KEY: &str = "local";
@@ -31,6 +33,8 @@ pub struct AwsClients {
     s3: aws_sdk_s3::Client,
     sfn: aws_sdk_sfn::Client,
     sqs: Option<aws_sdk_sqs::Client>,
+    /// None in the local cloud.
+    shared: Option<SdkConfig>,
 }
 
 /// A service that runs in this process: its connector, and the URL that requests name.
@@ -84,6 +88,7 @@ impl AwsClients {
             s3: aws_sdk_s3::Client::new(&shared),
             sfn: aws_sdk_sfn::Client::new(&shared),
             sqs: Some(aws_sdk_sqs::Client::new(&shared)),
+            shared: Some(shared),
         }
     }
 
@@ -100,6 +105,7 @@ impl AwsClients {
             s3: s3.s3(region),
             sfn: sfn.sfn(region),
             sqs: None,
+            shared: None,
         }
     }
 
@@ -118,6 +124,12 @@ impl AwsClients {
     /// None in the local cloud: its table is on its own disk, so nothing waits in queues.
     pub const fn sqs(&self) -> Option<&aws_sdk_sqs::Client> {
         self.sqs.as_ref()
+    }
+
+    /// None in the local cloud, which has no roles.
+    pub fn tenant_sessions(&self, role_arn: &str) -> Option<TenantSessions> {
+        let shared = self.shared.clone()?;
+        Some(TenantSessions::new(shared, role_arn))
     }
 }
 

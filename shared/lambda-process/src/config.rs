@@ -21,6 +21,8 @@ pub struct Config {
     account_id: Option<String>,
     issuer: Option<TrustedIssuer>,
     cursor_key: Option<Secret>,
+    /// `None`: the process's own role reads what the API serves.
+    pub tenant_role: Option<String>,
     /// The tenant of runs that name none.
     pub tenant: TenantId,
     /// 1 to 3650.
@@ -92,6 +94,7 @@ impl Config {
                     .contains(&text.len())
                     .then(|| Secret::new(text.to_owned()))
             })?,
+            tenant_role: environment.checked(Variable::TenantRole, is_role_arn)?,
             tenant: environment.with(Variable::Tenant, |text| TenantId::parse(text).ok())?,
             retention_days: environment.with(Variable::RetentionDays, |text| {
                 whole_number(text).filter(|days| (1..=3650).contains(days))
@@ -281,6 +284,18 @@ fn is_table_name(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
+fn is_role_arn(text: &str) -> bool {
+    let parts: Vec<_> = text.splitn(6, ':').collect();
+    matches!(
+        parts[..],
+        ["arn", partition, "iam", "", account, role]
+            if partition.starts_with("aws")
+                && is_account_id(account)
+                && role.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+                && is_one_line(role)
+    )
 }
 
 fn is_bucket_name(text: &str) -> bool {

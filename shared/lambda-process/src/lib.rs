@@ -13,6 +13,7 @@ pub mod logging;
 pub mod metrics;
 mod otlp;
 mod secret;
+mod tenant_sessions;
 mod variables;
 
 pub use aws::{AwsClients, LOCAL_KEY, LocalService};
@@ -21,4 +22,5 @@ pub use error::{ConfigError, StartError};
 pub use http::{http_client, http_client_builder};
 pub use otlp::{ExportContent, OtlpCompression, OtlpConfig};
 pub use secret::Secret;
+pub use tenant_sessions::TenantSessions;
 pub use variables::{Variable, reference_table};

@@ -106,6 +106,10 @@ variables! {
     CursorKey = "STEPSCOPE_CURSOR_KEY",
         expected: "32 to 256 random characters",
         default: "", Secret;
+    /// The role that the API reads traces with, in a session for each tenant; by default its own.
+    TenantRole = "STEPSCOPE_TENANT_ROLE",
+        expected: "an IAM role's ARN",
+        default: "", Plain;
     /// The model that an `llm` node calls when it names none.
     Model = "STEPSCOPE_MODEL",
         expected: "a model's name, such as gpt-4o-mini",

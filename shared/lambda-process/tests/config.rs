@@ -78,6 +78,16 @@ fn each_default_is_a_good_value() {
 #[test]
 fn names_and_numbers_are_checked() {
     check(Variable::Table, "stepscope-dev", Ok(()));
+    let role = "arn:aws:iam::123456789012:role/service/reader";
+    check(Variable::TenantRole, role, Ok(()));
+    for wrong in [
+        "reader",
+        "arn:aws:iam::1234:role/reader",
+        "arn:aws:iam::123456789012:role/",
+        "arn:aws:iam::123456789012:user/reader",
+    ] {
+        check(Variable::TenantRole, wrong, Err("is \""));
+    }
     check(Variable::Table, "a", Err("\"a\""));
     check(Variable::Table, "step scope", Err("\"step scope\""));
     check(Variable::Bucket, "stepscope.content", Ok(()));

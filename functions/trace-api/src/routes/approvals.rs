@@ -322,7 +322,8 @@ async fn find_task(
 /// The spans above a span, nearest first.
 async fn ancestors(state: &ApiState, run: &Run, span_id: SpanId) -> Result<Vec<SpanId>, Problem> {
     let structure = state
-        .store
+        .stores
+        .of(&run.tenant)
         .read_structure(&run.tenant, run.trace_id)
         .await
         .map_err(|error| Problem::of_store("read a trace", &error))?;

@@ -118,7 +118,8 @@ pub(crate) async fn list_executions(
         min_cost: query.min_cost_usd,
     };
     let page = state
-        .store
+        .stores
+        .of(tenant)
         .list_runs(tenant, &filter, query.limit, cursor.as_ref())
         .await
         .map_err(|error| Problem::of_store("list executions", &error))?;
@@ -167,7 +168,8 @@ pub(crate) async fn find_run(
 ) -> Result<Run, Problem> {
     let execution = state.execution(id)?;
     let run = state
-        .store
+        .stores
+        .of(tenant)
         .run(tenant, execution.trace_id)
         .await
         .map_err(|error| Problem::of_store("read an execution", &error))?;

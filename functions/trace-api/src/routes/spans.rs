@@ -37,8 +37,8 @@ pub(crate) async fn get_span(
     let caller = &authorized.caller;
     let run = find_run(&state, &caller.tenant, &id).await?;
     let span_id: SpanId = span_id.parse().map_err(|_| Problem::not_found("span"))?;
-    let span = state
-        .store
+    let store = state.stores.of(&caller.tenant);
+    let span = store
         .read_span(&caller.tenant, run.trace_id, span_id)
         .await
         .map_err(|error| Problem::of_store("read a span", &error))?
@@ -57,8 +57,7 @@ pub(crate) async fn get_span(
             continue;
         }
         bytes += content.bytes();
-        let read = state
-            .store
+        let read = store
             .read_content(&caller.tenant, run.trace_id, &span, field)
             .await;
         match read {

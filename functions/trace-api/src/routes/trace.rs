@@ -147,7 +147,7 @@ async fn read_page(
     query: &TraceQuery,
     mut after: Option<SpanPosition>,
 ) -> Result<(Vec<SpanSummary>, Option<SpanPosition>), Problem> {
-    let store = &state.store;
+    let store = state.stores.of(tenant);
     let mut stored = pin!(store.stream_structure_after(tenant, run.trace_id, after));
     let mut spans = Vec::new();
     let mut bytes = 0;

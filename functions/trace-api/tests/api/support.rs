@@ -18,7 +18,7 @@ use redaction::{Policy, RawSpan};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
-use trace_api::{ApiConfig, ApiState, CursorKey, app};
+use trace_api::{ApiConfig, ApiState, CursorKey, TenantStores, app};
 use trace_model::{
     Clock, Content, Cost, ExecutionArn, Run, RunStatus, Span, SpanId, SpanKind, Status, TenantId,
     Timestamp, Totals, TraceId, conventions,
@@ -119,7 +119,7 @@ impl Cloud {
             LocalIssuer::open(&folder.path().join("issuer.pem"), "http://127.0.0.1:1").unwrap();
         let identity = IdentityConfig::new(vec![issuer.trust()]);
         let router = app(ApiState {
-            store: store.clone(),
+            stores: TenantStores::shared(store.clone()),
             authenticator: Arc::new(Authenticator::new(identity, &http_client().unwrap()).unwrap()),
             step_functions: clients.sfn().clone(),
             clock: clock.clone(),

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
-use trace_api::{ApiConfig, ApiState, CursorKey};
+use trace_api::{ApiConfig, ApiState, CursorKey, TenantStores};
 use trace_model::Clock;
 use trace_store::TraceStore;
 use url::Url;
@@ -107,7 +107,7 @@ pub(super) fn api(
     let http = lambda_process::http_client()?;
     let authenticator = Authenticator::new(IdentityConfig::new(vec![trusted]), &http)?;
     let state = ApiState {
-        store,
+        stores: TenantStores::shared(store),
         authenticator: Arc::new(authenticator),
         step_functions,
         clock: clock.clone(),

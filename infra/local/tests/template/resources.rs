@@ -9,7 +9,7 @@ use trace_store::TABLE;
 use crate::document::{Template, list, repository};
 
 /// None is billed by the hour. A new type is looked up first, in AWS's prices.
-const FREE_WHEN_IDLE: [&str; 29] = [
+const FREE_WHEN_IDLE: [&str; 30] = [
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Authorizer",
     "AWS::ApiGatewayV2::Integration",
@@ -26,6 +26,7 @@ const FREE_WHEN_IDLE: [&str; 29] = [
     "AWS::DynamoDB::Table",
     "AWS::Events::Rule",
     "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Lambda::Function",
     "AWS::Lambda::Permission",

@@ -99,6 +99,31 @@ fn hard_case_6_a_tenant_s_reader_reaches_that_tenant_only() {
 }
 
 #[test]
+fn hard_case_6_the_api_itself_reads_nothing() {
+    let statements = of_owner("TraceApiRole");
+    for statement in statements.iter().chain(&of_owner("TraceApiReadsByTenant")) {
+        for action in statement.actions() {
+            assert!(
+                !action.starts_with("dynamodb:") && !action.starts_with("s3:"),
+                "{action} needs no tenant's session"
+            );
+        }
+    }
+    let template = Template::main();
+    let function = "/Resources/TraceApiFunction/Properties/Environment/Variables";
+    assert_eq!(
+        template.at(function)["STEPSCOPE_TENANT_ROLE"],
+        json!({"Fn::GetAtt": "TenantReaderRole.Arn"})
+    );
+    let assumed = &of_owner("TraceApiReadsByTenant")[0];
+    assert_eq!(assumed.actions(), ["sts:AssumeRole", "sts:TagSession"]);
+    assert_eq!(
+        assumed.resources(),
+        [&json!({"Fn::GetAtt": "TenantReaderRole.Arn"})]
+    );
+}
+
+#[test]
 fn nobody_may_scan_and_no_action_is_a_wildcard() {
     for template in Template::all() {
         for statement in template.statements().iter().filter(|one| one.allows()) {
