@@ -6,12 +6,15 @@
 
 mod blobs;
 mod checksums;
+mod fields;
 mod index;
+mod keeping;
 mod listing;
 mod multipart;
 mod objects;
 mod preconditions;
 mod protocol;
+mod uploads;
 
 use std::path::PathBuf;
 use std::sync::Arc;
