@@ -11,7 +11,8 @@ mod retry_after;
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use trace_store::{Chunk, ChunkKey, TraceStore};
+use lambda_process::metrics::{Metric, MetricBatch};
+use trace_store::{Chunk, ChunkKey, TraceStore, written_at};
 
 pub use error::{ExportError, Permanent};
 pub use exporter::{Delivery, Exporter};
@@ -33,15 +34,23 @@ pub async fn handle(
     store: &TraceStore,
     exporter: &Exporter,
     event: Event,
+    metrics: &mut MetricBatch,
 ) -> (DynamoDbEventResponse, Exported) {
     let mut response = DynamoDbEventResponse::default();
     let mut outcome = Exported::default();
     for record in event.records {
         let sequence_number = record.change.sequence_number.clone();
+        let written_at = written_at(&record.change.new_image);
         if response.batch_item_failures.is_empty() {
             match export_record(store, exporter, record, &mut outcome).await {
-                Ok(()) => continue,
+                Ok(()) => {
+                    if let Some(written_at) = written_at {
+                        metrics.add_lag(Metric::ExportLag, written_at);
+                    }
+                    continue;
+                }
                 Err(error) => {
+                    metrics.add(Metric::ExportFailures, 1_u64);
                     let error: &dyn std::error::Error = &error;
                     tracing::warn!(error, "spans wait for the collector");
                 }
@@ -51,6 +60,8 @@ pub async fn handle(
         failure.item_identifier = sequence_number;
         response.batch_item_failures.push(failure);
     }
+    metrics.add(Metric::SpansExported, outcome.spans);
+    metrics.add(Metric::SpansDropped, outcome.dropped);
     (response, outcome)
 }
 

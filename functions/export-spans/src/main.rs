@@ -3,6 +3,7 @@
 use aws_lambda_events::dynamodb::Event;
 use export_spans::{Exporter, handle};
 use lambda_process::logging::{self, LogFormat};
+use lambda_process::metrics::Metrics;
 use lambda_process::{AwsClients, Config};
 use lambda_runtime::{LambdaEvent, service_fn};
 use trace_model::Clock;
@@ -17,9 +18,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let otlp = otlp.ok_or("no collector to export to: set OTEL_EXPORTER_OTLP_ENDPOINT")?;
     let exporter = Exporter::new(otlp, config.export_content, clock.clone())?;
     let clients = AwsClients::from_env().await;
+    let metrics = Metrics::of_process(&config, "export-spans", clock.clone());
     let store = TraceStore::of_process(&config, &clients, clock)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
-        let (response, outcome) = handle(&store, &exporter, event.payload).await;
+        let mut batch = metrics.batch();
+        let (response, outcome) = handle(&store, &exporter, event.payload, &mut batch).await;
         tracing::info!(spans = outcome.spans, dropped = outcome.dropped, "exported");
         Ok::<_, lambda_runtime::Error>(response)
     }))

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use aws_sdk_sfn::types::HistoryEvent;
 use redaction::{Policy, RawSpan, RedactedSpan};
 use trace_model::{ExecutionArn, Run, RunStatus, Span, SpanId, Timestamp};
-use trace_store::TraceStore;
+use trace_store::{TraceStore, WriteReceipt};
 
 use crate::{HistoryRecorder, RecordError, RecorderOptions};
 
@@ -19,6 +19,7 @@ pub struct LiveRecording {
     /// Spans that wait for being written: the latest telling of each, masked.
     waiting: BTreeMap<SpanId, RedactedSpan>,
     telling: Telling,
+    written: WriteReceipt,
     /// Of the events up to this one the store has everything.
     written_up_to: i64,
     /// What the store was told last of how the run stands.
@@ -64,6 +65,7 @@ impl LiveRecording {
             policy,
             waiting: BTreeMap::new(),
             telling: Telling::AsItRuns,
+            written: WriteReceipt::default(),
             written_up_to: 0,
             stored: None,
         }
@@ -87,6 +89,11 @@ impl LiveRecording {
     /// The highest event id seen; the history is to be read on from there. 0 at first.
     pub const fn last_event_id(&self) -> i64 {
         self.recorder.last_event_id()
+    }
+
+    /// All that was written so far.
+    pub const fn written(&self) -> &WriteReceipt {
+        &self.written
     }
 
     pub const fn recorder(&self) -> &HistoryRecorder {
@@ -141,9 +148,8 @@ impl LiveRecording {
         if !self.waiting.is_empty() {
             let mut spans: Vec<RedactedSpan> = self.waiting.values().cloned().collect();
             spans.sort_by_key(|span| order(span.span()));
-            self.store
-                .write_spans(&run.tenant, run.trace_id, spans)
-                .await?;
+            let write = self.store.write_spans(&run.tenant, run.trace_id, spans);
+            self.written.add(write.await?);
             self.waiting.clear();
         }
         if run.status.is_over() && self.stored != Some(standing) {

@@ -2,6 +2,7 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::ExecutionStatus;
+use lambda_process::metrics::{Metric, MetricBatch, Metrics};
 use redaction::Policy;
 use trace_model::{ExecutionArn, TenantId, Timestamp};
 use trace_store::TraceStore;
@@ -41,6 +42,16 @@ impl Recorder {
     /// Reads the execution's history and stores what it tells so far. Safe to repeat, and to
     /// do at the same time as another: the same history makes the same items.
     pub async fn record(&self, arn: &ExecutionArn) -> Result<Progress, RecordError> {
+        self.record_reporting(arn, &mut Metrics::off().batch())
+            .await
+    }
+
+    /// [`record`](Self::record) that tells how much it read and wrote.
+    pub async fn record_reporting(
+        &self,
+        arn: &ExecutionArn,
+        metrics: &mut MetricBatch,
+    ) -> Result<Progress, RecordError> {
         let execution = self.describe(arn).await?;
         let is_over = !matches!(
             execution.status,
@@ -65,11 +76,13 @@ impl Recorder {
             .send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("GetExecutionHistory", arn, error))?;
+            metrics.add(Metric::HistoryPages, 1_u64);
             progress = recording.advance(&page.events).await?;
         }
         if is_over && progress == Progress::TenantUnknown {
             progress = recording.finish().await?;
         }
+        recording.written().report(metrics);
         Ok(progress)
     }
 

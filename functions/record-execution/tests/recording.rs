@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsEvent;
 use aws_sdk_sfn::types::HistoryEvent;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use lambda_process::metrics::Captured;
 use lambda_process::{AwsClients, LocalService};
 use local_step_functions::{
     Config, FunctionError, FunctionInvoker, InvocationRequest, LocalStepFunctions, Place,
@@ -258,7 +259,10 @@ async fn only_what_failed_comes_again() {
     let cloud = Cloud::start().await;
     let file = support::fixtures().join("invocations/status-changes.json");
     let event: SqsEvent = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    let response = handle(&cloud.recorder(client(1_000)), event).await;
+    let metrics = Captured::default();
+    let mut batch = metrics.metrics(Clock::system()).batch();
+    let response = handle(&cloud.recorder(client(1_000)), event, &mut batch).await;
+    drop(batch);
     let mut failed: Vec<String> = response
         .batch_item_failures
         .into_iter()
@@ -270,6 +274,12 @@ async fn only_what_failed_comes_again() {
         cloud.stored(&arn("nested")).await.0.status,
         RunStatus::Succeeded
     );
+    assert_eq!(metrics.values("ExecutionsRecorded"), [1.0]);
+    assert_eq!(metrics.values("HistoryPages"), [1.0]);
+    let spans = cloud.stored(&arn("nested")).await.1.len();
+    assert_eq!(metrics.lines()[0]["SpansWritten"], spans);
+    assert!(metrics.values("BytesWritten")[0] > 100.0);
+    assert!(metrics.values("RecordLag")[0] > 0.0);
 }
 
 const MACHINE: &str = r#"{

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::HashMap;
+use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use trace_store::{StoreConfig, TraceStore};
 
 const ARN: &str = "arn:aws:states:us-east-1:000000000000:execution:triage:run-1";
 const PATIENCE: Duration = Duration::from_secs(30);
+const OUTPUT: &str = "standard-output";
 const REGION: &str = "us-east-1";
 
 /// What the function told its Runtime API.
@@ -90,7 +92,7 @@ struct Function {
     told: mpsc::Receiver<Told>,
     store: TraceStore,
     target: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Function {
@@ -147,6 +149,7 @@ impl Function {
         let process = Command::new(env!("CARGO_BIN_EXE_run-node"))
             .env_clear()
             .envs(environment)
+            .stdout(File::create(folder.path().join(OUTPUT)).unwrap())
             .spawn()
             .unwrap();
         let mut function = Self {
@@ -155,7 +158,7 @@ impl Function {
             told,
             store,
             target,
-            _folder: folder,
+            folder,
         };
         assert!(matches!(function.told().await, Told::WantsNext));
         function
@@ -174,6 +177,14 @@ impl Function {
             "stepscope": {"execution": ARN, "tenant": "acme", "state": "Fetch", "attempt": 0},
         });
         self.events.send(event).await.unwrap();
+    }
+
+    /// What it wrote to its standard output that is a metric.
+    fn metrics(&self) -> Vec<Value> {
+        let output = fs::read_to_string(self.folder.path().join(OUTPUT)).unwrap();
+        let lines = output.lines().map(serde_json::from_str::<Value>);
+        let lines = lines.map(|line| line.expect("a line of a log is JSON"));
+        lines.filter(|line| line.get("_aws").is_some()).collect()
     }
 
     async fn spans(&self) -> Vec<Span> {
@@ -239,6 +250,28 @@ async fn the_response_comes_first_and_the_spans_before_the_next_event() {
         node.resource["faas.max_memory"],
         (128_u64 * 1024 * 1024).into()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_invocation_leaves_a_line_of_metrics_before_the_next_event() {
+    let mut function = Function::start().await;
+    for _ in 0..2 {
+        function.send("http", "/answer").await;
+        assert!(matches!(function.told().await, Told::Response(_)));
+        assert!(matches!(function.told().await, Told::WantsNext));
+    }
+    let metrics = function.metrics();
+    assert_eq!(metrics.len(), 2, "{metrics:?}");
+    assert_eq!(metrics[0]["ColdStarts"], 1);
+    assert_eq!(metrics[1]["ColdStarts"], Value::Null);
+    for line in &metrics {
+        assert_eq!(line["FunctionName"], "run-node");
+        assert_eq!(line["TableName"], "stepscope");
+        assert_eq!(line["SpansWritten"], 2);
+        assert!(line["BytesWritten"].as_u64() > Some(100));
+        assert!(line["FlushDuration"].as_f64() > Some(0.0));
+        assert_eq!(line["SpansLost"], Value::Null);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

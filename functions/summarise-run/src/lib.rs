@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use futures::{StreamExt as _, stream};
-use trace_model::{TenantId, TraceId};
-use trace_store::{ChunkKey, TraceStore};
+use lambda_process::metrics::{Metric, MetricBatch};
+use trace_model::{TenantId, Timestamp, TraceId};
+use trace_store::{ChunkKey, TraceStore, written_at};
 
 pub use error::SummariseError;
 pub use summary::summarise;
@@ -25,43 +26,79 @@ const AT_ONCE: usize = 4;
 /// that failed, so that only they come again: but not of a trace that nobody will be able to
 /// read, which would hold up all others until the stream forgets it. That one is logged as an
 /// error and has no new totals.
-pub async fn handle(store: &TraceStore, event: Event) -> DynamoDbEventResponse {
-    let mut records: BTreeMap<(TenantId, TraceId), Vec<String>> = BTreeMap::new();
+pub async fn handle(
+    store: &TraceStore,
+    event: Event,
+    metrics: &mut MetricBatch,
+) -> DynamoDbEventResponse {
+    let mut records: BTreeMap<(TenantId, TraceId), Changes> = BTreeMap::new();
     for record in event.records {
         let Some(key) = changed_chunk(&record) else {
             continue;
         };
         let trace = (key.tenant().clone(), key.trace_id());
+        let changes = records.entry(trace).or_default();
+        let first = changes.written_at.into_iter();
+        changes.written_at = first.chain(written_at(&record.change.new_image)).min();
         let sequence_number = record.change.sequence_number.unwrap_or_default();
-        records.entry(trace).or_default().push(sequence_number);
+        changes.sequence_numbers.push(sequence_number);
     }
     let summaries = records
         .into_iter()
-        .map(|(trace, sequence_numbers)| async move {
-            let (tenant, trace_id) = trace;
-            let error = write_summary(store, &tenant, trace_id).await.err()?;
-            let is_lasting = error.is_lasting();
-            let error: &dyn std::error::Error = &error;
-            if is_lasting {
-                tracing::error!(%tenant, %trace_id, error, "a run can never be summarised");
-                return None;
-            }
-            tracing::warn!(%tenant, %trace_id, error, "run not summarised");
-            Some(sequence_numbers)
+        .map(|((tenant, trace_id), changes)| async move {
+            (summarise_trace(store, &tenant, trace_id).await, changes)
         });
     let summaries: Vec<_> = summaries.collect();
-    let failed: Vec<_> = stream::iter(summaries)
-        .buffer_unordered(AT_ONCE)
-        .filter_map(std::future::ready)
-        .collect()
-        .await;
+    let mut summaries = stream::iter(summaries).buffer_unordered(AT_ONCE);
     let mut response = DynamoDbEventResponse::default();
-    for sequence_number in failed.into_iter().flatten() {
-        let mut failure = DynamoDbBatchItemFailure::default();
-        failure.item_identifier = Some(sequence_number);
-        response.batch_item_failures.push(failure);
+    while let Some((outcome, changes)) = summaries.next().await {
+        match outcome {
+            Outcome::Summarised => {
+                metrics.add(Metric::RunsSummarised, 1_u64);
+                if let Some(written_at) = changes.written_at {
+                    metrics.add_lag(Metric::SummaryLag, written_at);
+                }
+            }
+            Outcome::GivenUp => metrics.add(Metric::SummaryFailures, 1_u64),
+            Outcome::ComesAgain => {
+                metrics.add(Metric::SummaryFailures, 1_u64);
+                for sequence_number in changes.sequence_numbers {
+                    let mut failure = DynamoDbBatchItemFailure::default();
+                    failure.item_identifier = Some(sequence_number);
+                    response.batch_item_failures.push(failure);
+                }
+            }
+        }
     }
     response
+}
+
+/// What of one trace is in a batch.
+#[derive(Default)]
+struct Changes {
+    sequence_numbers: Vec<String>,
+    /// The first of them.
+    written_at: Option<Timestamp>,
+}
+
+enum Outcome {
+    Summarised,
+    ComesAgain,
+    GivenUp,
+}
+
+async fn summarise_trace(store: &TraceStore, tenant: &TenantId, trace_id: TraceId) -> Outcome {
+    let Err(error) = write_summary(store, tenant, trace_id).await else {
+        return Outcome::Summarised;
+    };
+    let is_lasting = error.is_lasting();
+    let error: &dyn std::error::Error = &error;
+    if is_lasting {
+        tracing::error!(%tenant, %trace_id, error, "a run can never be summarised");
+        return Outcome::GivenUp;
+    }
+    tracing::warn!(%tenant, %trace_id, error, "run not summarised");
+    Outcome::ComesAgain
 }
 
 /// Reads the trace and stores its summary, unless a newer one is there.

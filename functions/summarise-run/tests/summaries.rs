@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_lambda_events::dynamodb::{Event, EventRecord};
+use aws_lambda_events::streams::DynamoDbEventResponse;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use lambda_process::metrics::{Captured, Metrics};
 use local_storage::{
     ChangeRecord, Durability, LocalStorage, LocalStorageConfig, LoopbackCredentials,
     StartingPosition,
@@ -116,6 +118,10 @@ fn model_call(run: &Run, number: u8) -> Span {
     span
 }
 
+async fn handle(store: &TraceStore, event: Event) -> DynamoDbEventResponse {
+    summarise_run::handle(store, event, &mut Metrics::off().batch()).await
+}
+
 impl Cloud {
     async fn write(&self, run: &Run, spans: impl IntoIterator<Item = Span>) {
         let policy = Policy::standard();
@@ -150,7 +156,7 @@ async fn each_changed_run_gets_its_totals() {
             .write(run, calls.map(|number| model_call(run, number)))
             .await;
     }
-    let response = summarise_run::handle(&cloud.store, cloud.changes().await).await;
+    let response = handle(&cloud.store, cloud.changes().await).await;
     assert_eq!(response.batch_item_failures, []);
     for (run, calls) in runs.iter().zip([3, 1]) {
         let totals = cloud.read(run).await.totals.unwrap();
@@ -179,7 +185,7 @@ async fn hard_case_14_duplicates_and_revisions_count_once() {
         cloud.write(&run, [span.clone()]).await;
         let event = cloud.changes().await;
         for _ in 0..2 {
-            summarise_run::handle(&cloud.store, event.clone()).await;
+            handle(&cloud.store, event.clone()).await;
         }
     }
     let read = cloud.read(&run).await;
@@ -201,7 +207,7 @@ async fn notices_say_what_a_reader_should_know() {
     orphan.parent_span_id = SpanId::from_bytes([99; 8]);
     orphan.revision = Revision::ABANDONED;
     cloud.write(&run, [parent, early, orphan]).await;
-    summarise_run::handle(&cloud.store, cloud.changes().await).await;
+    handle(&cloud.store, cloud.changes().await).await;
     assert_eq!(
         cloud.read(&run).await.notices,
         [
@@ -225,7 +231,7 @@ async fn only_the_records_that_failed_come_again() {
         |record: &&EventRecord| trace_store::ChunkKey::from_keys(&record.change.keys).is_some();
     let chunk = event.records.iter().find(chunk).unwrap();
     let sequence_number = chunk.change.sequence_number.clone();
-    let response = summarise_run::handle(&cloud.unreachable, event.clone()).await;
+    let response = handle(&cloud.unreachable, event.clone()).await;
     let failed = response.batch_item_failures.into_iter();
     let failed: Vec<_> = failed.map(|failure| failure.item_identifier).collect();
     assert_eq!(failed, [sequence_number]);
@@ -254,7 +260,7 @@ async fn a_trace_that_cannot_be_read_holds_up_no_other() {
     let event = cloud.changes().await;
     let read = cloud.store.read_structure(&acme(), damaged.trace_id).await;
     assert!(read.unwrap_err().is_of_what_is_stored());
-    let response = summarise_run::handle(&cloud.store, event).await;
+    let response = handle(&cloud.store, event).await;
     assert_eq!(response.batch_item_failures, []);
     assert_eq!(cloud.read(&damaged).await.totals, None);
     assert!(cloud.read(&sound).await.totals.is_some());
@@ -272,7 +278,27 @@ async fn the_sample_event_is_summarised() {
     let trace_id = "0af7651916cd43dd8448eb211c80319c".parse().unwrap();
     let opened = Run { trace_id, ..run(1) };
     cloud.store.open_run(&opened).await.unwrap();
-    let response = summarise_run::handle(&cloud.store, event).await;
+    let response = handle(&cloud.store, event).await;
     assert_eq!(response.batch_item_failures, []);
     assert_eq!(cloud.read(&opened).await.totals.unwrap().spans, 2);
+}
+
+#[tokio::test]
+async fn metrics_tell_what_was_summarised_and_how_late() {
+    let cloud = cloud().await;
+    cloud.changes().await;
+    let (run, captured) = (run(1), Captured::default());
+    let metrics = captured.metrics(Clock::system());
+    cloud.store.open_run(&run).await.unwrap();
+    cloud.write(&run, [model_call(&run, 1)]).await;
+    let event = cloud.changes().await;
+    let summarise = async |store: &TraceStore| {
+        summarise_run::handle(store, event.clone(), &mut metrics.batch()).await
+    };
+    summarise(&cloud.unreachable).await;
+    assert_eq!(captured.values("SummaryFailures"), [1.0]);
+    assert!(captured.values("SummaryLag").is_empty());
+    summarise(&cloud.store).await;
+    assert_eq!(captured.values("RunsSummarised"), [1.0]);
+    assert_eq!(captured.values("SummaryLag").len(), 1);
 }

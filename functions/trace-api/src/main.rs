@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use identity::{Authenticator, IdentityConfig, IssuerConfig};
 use lambda_process::logging::{self, LogFormat};
+use lambda_process::metrics::Metrics;
 use lambda_process::{AwsClients, Config, http_client};
 use trace_api::{ApiConfig, ApiState, CursorKey, TenantStores, app};
 use trace_model::Clock;
@@ -34,6 +35,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         stores,
         authenticator: Arc::new(Authenticator::new(identity, &http_client()?)?),
         step_functions: clients.sfn().clone(),
+        metrics: Metrics::of_process(&config, "trace-api", clock.clone()),
         clock,
         config: Arc::new(ApiConfig {
             region: config.region()?.to_owned(),

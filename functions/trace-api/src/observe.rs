@@ -1,10 +1,11 @@
-//! Around every request: its id, its line in the log, and the form of its errors.
+//! Around every request: its id, its line in the log, its metrics, and the form of its errors.
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::HeaderName;
+use lambda_process::metrics::{Metric, Route, StatusClass};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -38,13 +39,18 @@ pub(crate) async fn observe(
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    let took = state.clock.now().since(started);
+    let status = response.status().as_u16();
+    let mut batch = state.metrics.batch();
+    batch.add(Metric::RequestDuration(Route(&route)), took);
+    batch.add(Metric::Responses(StatusClass::of(status)), 1_u64);
     let caller = slot.0.get();
     tracing::info!(
         request_id,
         method = method.as_str(),
         route,
-        status = response.status().as_u16(),
-        duration_ms = state.clock.now().since(started).as_millis(),
+        status,
+        duration_ms = took.as_millis(),
         tenant = caller.map(|caller| caller.tenant.as_str()),
         subject = caller.map(|caller| caller.subject.as_str()),
         "answered"

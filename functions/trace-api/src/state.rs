@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use identity::Authenticator;
+use lambda_process::metrics::Metrics;
 use trace_model::{Clock, ExecutionArn, ExecutionId, TraceId};
 
 use crate::problem::Problem;
@@ -14,6 +15,7 @@ pub struct ApiState {
     pub authenticator: Arc<Authenticator>,
     pub step_functions: aws_sdk_sfn::Client,
     pub clock: Clock,
+    pub metrics: Metrics,
     pub config: Arc<ApiConfig>,
 }
 

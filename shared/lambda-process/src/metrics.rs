@@ -25,6 +25,7 @@
 //! recorder for the process and takes any text for a name: the local cloud runs all functions
 //! in one process, and a metric that an alarm waits for under another name never rings.
 
+mod captured;
 mod line;
 mod names;
 
@@ -33,8 +34,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use trace_model::Clock;
+use trace_model::{Clock, Timestamp};
 
+pub use captured::Captured;
 pub use names::{Detector, Dimension, Metric, Route, StatusClass, Unit, reference_page};
 
 use crate::Config;
@@ -152,6 +154,14 @@ impl MetricBatch {
             let mut line = Line::default();
             line.take(metric, amount);
             self.lines.push(line);
+        }
+    }
+
+    /// The time from then until now.
+    pub fn add_lag(&mut self, metric: Metric<'_>, since: Timestamp) {
+        let now = self.function.as_ref().map(|function| function.clock.now());
+        if let Some(now) = now {
+            self.add(metric, now.since(since));
         }
     }
 }

@@ -5,14 +5,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lambda_process::Config;
 use lambda_process::metrics::{
-    Detector, Metric, MetricBatch, Metrics, NAMESPACE, Route, StatusClass, reference_page,
+    Captured, Detector, Metric, MetricBatch, Metrics, NAMESPACE, Route, StatusClass, reference_page,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -23,39 +21,19 @@ const NOW: u64 = 1_700_000_000_123;
 /// `CloudWatch`'s units, of which the specification of the embedded metric format takes any.
 const UNITS: [&str; 4] = ["Count", "Bytes", "Milliseconds", "None"];
 
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink {
-    fn metrics(&self, function_name: &str) -> Metrics {
-        let clock = Clock::manual(Timestamp::from_unix_millis(NOW));
-        Metrics::to_writer(function_name, "traces", clock, self.clone())
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
+fn metrics(captured: &Captured, function_name: &str) -> Metrics {
+    let clock = Clock::manual(Timestamp::from_unix_millis(NOW));
+    Metrics::to_writer(function_name, "traces", clock, captured.clone())
 }
 
 /// The lines of a warm process's batch, each checked.
 fn lines(fill: impl FnOnce(&mut MetricBatch)) -> Vec<Value> {
-    let sink = Sink::default();
-    let metrics = sink.metrics("api");
+    let captured = Captured::default();
+    let metrics = metrics(&captured, "api");
     metrics.batch().add(Metric::SpansLost, 1_u64);
-    let before = sink.text().len();
+    let before = captured.text().len();
     fill(&mut metrics.batch());
-    let text = sink.text().split_off(before);
+    let text = captured.text().split_off(before);
     let lines: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -193,14 +171,14 @@ fn the_hundred_and_first_value_goes_on_another_line() {
 
 #[test]
 fn a_cold_start_is_counted_once_and_never_alone() {
-    let sink = Sink::default();
-    let metrics = sink.metrics("api");
+    let captured = Captured::default();
+    let metrics = metrics(&captured, "api");
     drop(metrics.batch());
     metrics.batch().add(Metric::SpansExported, 0_u64);
-    assert_eq!(sink.text(), "");
+    assert_eq!(captured.text(), "");
     metrics.batch().add(Metric::SpansExported, 1_u64);
     metrics.clone().batch().add(Metric::SpansExported, 1_u64);
-    let text = sink.text();
+    let text = captured.text();
     let starts: Vec<bool> = text
         .lines()
         .map(|line| line.contains("\"ColdStarts\":1"))
@@ -210,15 +188,15 @@ fn a_cold_start_is_counted_once_and_never_alone() {
 
 #[test]
 fn what_was_added_before_a_panic_is_written() {
-    let sink = Sink::default();
-    let metrics = sink.metrics("api");
+    let captured = Captured::default();
+    let metrics = metrics(&captured, "api");
     let cut_off = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let mut batch = metrics.batch();
         batch.add(Metric::SpansExported, 1_u64);
         panic!("in the middle of an invocation");
     }));
     assert!(cut_off.is_err());
-    assert!(sink.text().contains("\"SpansExported\":1"));
+    assert!(captured.text().contains("\"SpansExported\":1"));
 }
 
 #[test]
@@ -277,13 +255,13 @@ proptest! {
         name in any::<String>(),
         amount in any::<f64>(),
     ) {
-        let sink = Sink::default();
+        let captured = Captured::default();
         {
-            let mut batch = sink.metrics(&name).batch();
+            let mut batch = metrics(&captured, &name).batch();
             batch.add(Metric::RequestDuration(Route(&label)), amount);
             batch.add(Metric::SpansWritten, 1_u64);
         }
-        let text = sink.text();
+        let text = captured.text();
         prop_assert_eq!(text.matches('\n').count(), 1);
         prop_assert!(text.bytes().all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte)));
         check_line(&serde_json::from_str(&text).unwrap());

@@ -21,7 +21,7 @@ pub(crate) const LAST_START: &str = "last_start";
 const SPANS: &str = "spans";
 const MIN_TIME: &str = "min_time";
 const MAX_TIME: &str = "max_time";
-const WRITTEN_AT: &str = "written_at";
+pub(crate) const WRITTEN_AT: &str = "written_at";
 
 /// DynamoDB's limit is 400 KB for the item, names and keys included.
 const LARGEST_ITEM: usize = 350 << 10;
@@ -42,6 +42,20 @@ pub(crate) struct Built {
     pub(crate) objects: Vec<(String, Body)>,
     pub(crate) content_items: Vec<Body>,
     pub(crate) chunks: Vec<SdkItem>,
+}
+
+impl Built {
+    /// What is written, keys and numbers apart.
+    pub(crate) fn bytes(&self) -> usize {
+        let bodies = self.objects.iter().map(|(_, body)| body);
+        let bodies = bodies.chain(&self.content_items);
+        let attributes = self.chunks.iter().flat_map(SdkItem::values);
+        bodies.map(|body| body.compressed.len()).sum::<usize>()
+            + attributes
+                .filter_map(|attribute| attribute.as_b().ok())
+                .map(|bytes| bytes.as_ref().len())
+                .sum::<usize>()
+    }
 }
 
 /// What the items of one write have in common.

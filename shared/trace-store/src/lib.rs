@@ -36,6 +36,6 @@ pub use payloads::Payload;
 pub use read::{SpanPosition, StoredSpan, StructurePage, TraceStructure};
 pub use runs::{RunWrite, Summary, SummaryWrite};
 pub use store::TraceStore;
-pub use stream::{Chunk, ChunkKey};
+pub use stream::{Chunk, ChunkKey, written_at};
 pub use table::{IndexDescription, TABLE, TableDescription};
 pub use write::WriteReceipt;

@@ -1,5 +1,5 @@
 use serde_dynamo::{AttributeValue, Item};
-use trace_model::{TenantId, TraceId};
+use trace_model::{TenantId, Timestamp, TraceId};
 
 use crate::body::SmallContent;
 use crate::chunk::{self, Structure, decode, small_content_of, structure_of};
@@ -40,6 +40,15 @@ impl ChunkKey {
 
     pub const fn trace_id(&self) -> TraceId {
         self.trace_id
+    }
+}
+
+/// When a structure chunk was written, from a stream record's `NewImage`. `None` for any other
+/// item, and for a record without an image.
+pub fn written_at(image: &Item) -> Option<Timestamp> {
+    match image.get(chunk::WRITTEN_AT) {
+        Some(AttributeValue::N(millis)) => millis.parse().ok().map(Timestamp::from_unix_millis),
+        _ => None,
     }
 }
 

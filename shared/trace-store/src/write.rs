@@ -1,9 +1,10 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use lambda_process::metrics::{Detector, Metric, MetricBatch};
 use redaction::RedactedSpan;
-use trace_model::{TenantId, TraceId};
+use trace_model::{AttributeValue, Cost, TenantId, TraceId, conventions};
 
 use crate::body::Body;
 use crate::chunk::{self, Built, Writing};
@@ -24,7 +25,7 @@ pub(crate) const BODY_BYTES: &str = "bytes";
 const MEDIA_TYPE: &str = "media_type";
 
 /// What a write did. All of it is durable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteReceipt {
     pub spans: usize,
     /// Structure chunks that are new.
@@ -35,12 +36,47 @@ pub struct WriteReceipt {
     pub content_items: usize,
     /// Bodies, or spans too large for an item, in the bucket.
     pub objects: usize,
+    /// All of it, compressed.
+    pub bytes: usize,
+    /// Masked values of the spans that are finished, by detector.
+    pub redactions: BTreeMap<String, u64>,
+    /// Of the model calls that are finished.
+    pub cost: Cost,
 }
 
 /// What became of an item that is written once.
 pub(crate) enum ItemWrite {
     New,
     AlreadyStored,
+}
+
+impl WriteReceipt {
+    /// Both writes together.
+    pub fn add(&mut self, other: Self) {
+        self.spans += other.spans;
+        self.chunks += other.chunks;
+        self.chunks_already_stored += other.chunks_already_stored;
+        self.content_items += other.content_items;
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+        self.cost = self.cost.checked_add(other.cost).unwrap_or(self.cost);
+        for (detector, count) in other.redactions {
+            *self.redactions.entry(detector).or_default() += count;
+        }
+    }
+
+    /// A write that was only repeated adds nothing.
+    pub fn report(&self, batch: &mut MetricBatch) {
+        if self.chunks == 0 {
+            return;
+        }
+        batch.add(Metric::SpansWritten, self.spans);
+        batch.add(Metric::BytesWritten, self.bytes);
+        batch.add(Metric::ModelCost, self.cost.to_usd_f64());
+        for (detector, count) in &self.redactions {
+            batch.add(Metric::Redactions(Detector(detector)), *count);
+        }
+    }
 }
 
 impl TraceStore {
@@ -66,11 +102,7 @@ impl TraceStore {
     ) -> Result<WriteReceipt, StoreError> {
         let now = self.clock.now();
         let span_count = spans.len();
-        let Built {
-            objects,
-            content_items,
-            chunks,
-        } = chunk::build(
+        let built = chunk::build(
             spans,
             &Writing {
                 tenant,
@@ -81,10 +113,18 @@ impl TraceStore {
         )?;
         let mut receipt = WriteReceipt {
             spans: span_count,
-            content_items: content_items.len(),
-            objects: objects.len(),
+            bytes: built.bytes(),
+            redactions: redactions(spans),
+            cost: cost(spans),
+            content_items: built.content_items.len(),
+            objects: built.objects.len(),
             ..WriteReceipt::default()
         };
+        let Built {
+            objects,
+            content_items,
+            chunks,
+        } = built;
         let put_objects = objects.iter().map(|(key, body)| self.put_object(key, body));
         let put_objects = side_by_side(put_objects.collect());
         let put_items = self.put_content_items(tenant, trace_id, &content_items);
@@ -197,6 +237,29 @@ impl TraceStore {
         })
         .await
     }
+}
+
+/// Of the finished spans: an open one comes again with the same values.
+fn redactions(spans: &[RedactedSpan]) -> BTreeMap<String, u64> {
+    let mut redactions = BTreeMap::new();
+    for span in spans.iter().filter(|span| span.span().end.is_some()) {
+        for (detector, count) in span.redactions() {
+            *redactions.entry(detector.clone()).or_default() += count;
+        }
+    }
+    redactions
+}
+
+fn cost(spans: &[RedactedSpan]) -> Cost {
+    let spans = spans.iter().map(RedactedSpan::span);
+    let finished = spans.filter(|span| span.end.is_some());
+    let costs = finished.filter_map(
+        |span| match span.attributes.get(conventions::COST_PICO_USD) {
+            Some(AttributeValue::Int(pico_usd)) => Some(Cost::from_pico_usd(*pico_usd)),
+            _ => None,
+        },
+    );
+    Cost::checked_sum(costs).unwrap_or_default()
 }
 
 async fn side_by_side<T>(

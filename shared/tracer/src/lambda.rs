@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lambda_process::logging::{self, LogFormat};
+use lambda_process::metrics::Metrics;
 use lambda_process::{AwsClients, Config};
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use redaction::Policy;
@@ -64,8 +65,11 @@ impl WorkflowTracer {
         let clients = AwsClients::from_env().await;
         let store = TraceStore::of_process(config, &clients, clock.clone())?;
         let resource = resource(config, &lambda_runtime::Config::from_env());
-        let tracer = Self::new(store.clone(), Policy::standard(), clock, resource);
-        Ok((tracer.with_default_tenant(config.tenant.clone()), store))
+        let metrics = Metrics::of_process(config, "function", clock.clone());
+        let tracer = Self::new(store.clone(), Policy::standard(), clock, resource)
+            .with_default_tenant(config.tenant.clone())
+            .with_metrics(metrics);
+        Ok((tracer, store))
     }
 }
 
@@ -190,12 +194,14 @@ where
         let posting = self.inner.call(invocation);
         async move {
             let posted = posting.await;
-            if is_told {
+            let began = Instant::now();
+            let flushed = if is_told {
                 let remaining = deadline.since(tracer.clock().now()).saturating_sub(RESERVE);
-                tracer.flush_until(Instant::now() + remaining).await;
+                tracer.flush_until(began + remaining).await
             } else {
-                tracer.flush().await;
-            }
+                tracer.flush().await
+            };
+            tracer.report(flushed, began.elapsed());
             posted
         }
         .boxed()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use lambda_process::metrics::{Metric, Metrics};
 use redaction::Policy;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -32,6 +33,7 @@ const LONGEST_FLUSH: Duration = Duration::from_secs(10);
 pub struct WorkflowTracer {
     recorder: Arc<Recorder>,
     default_tenant: TenantId,
+    metrics: Metrics,
 }
 
 /// One call of a function.
@@ -65,6 +67,7 @@ impl WorkflowTracer {
         Self {
             recorder: Arc::new(Recorder::new(clock, policy, resource, write.into())),
             default_tenant: TenantId::default(),
+            metrics: Metrics::off(),
         }
     }
 
@@ -73,6 +76,13 @@ impl WorkflowTracer {
     #[must_use]
     pub fn with_default_tenant(mut self, tenant: TenantId) -> Self {
         self.default_tenant = tenant;
+        self
+    }
+
+    /// What is told after each flush of [`FlushLayer`](crate::FlushLayer).
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
         self
     }
 
@@ -160,6 +170,14 @@ impl WorkflowTracer {
     /// Spans given up in the life of this process.
     pub fn lost(&self) -> u64 {
         self.recorder.lost()
+    }
+
+    /// Tells what was written and lost since it was last told.
+    pub(crate) fn report(&self, flushed: Flushed, took: Duration) {
+        let mut batch = self.metrics.batch();
+        self.recorder.report(&mut batch);
+        batch.add(Metric::SpansWaiting, flushed.waiting);
+        batch.add(Metric::FlushDuration, took);
     }
 
     fn nothing_flushed(&self) -> Flushed {

@@ -1,14 +1,15 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use lambda_process::metrics::{Metric, MetricBatch};
 use redaction::{Policy, RawSpan, RedactedSpan};
 use tokio::sync::Notify;
 use trace_model::{Attributes, Clock, Span, TenantId, TraceId};
-use trace_store::TraceStore;
+use trace_store::{TraceStore, WriteReceipt};
 
 use crate::buffer::{Buffer, Buffered, MOST_SPANS, Room, Told};
 use crate::open_span::{Found, NodeTrace, OpenSpan};
@@ -18,7 +19,11 @@ use crate::writer::{Pending, Schedule};
 #[derive(Clone)]
 pub struct SpanWrite(Arc<WriteFunction>);
 
-type WriteFunction = dyn Fn(TenantId, TraceId, Arc<Vec<RedactedSpan>>) -> BoxFuture<'static, Result<(), WriteFailure>>
+type WriteFunction = dyn Fn(
+        TenantId,
+        TraceId,
+        Arc<Vec<RedactedSpan>>,
+    ) -> BoxFuture<'static, Result<WriteReceipt, WriteFailure>>
     + Send
     + Sync;
 
@@ -38,7 +43,12 @@ impl SpanWrite {
         F: Future<Output = Result<(), WriteFailure>> + Send + 'static,
     {
         Self(Arc::new(move |tenant, trace_id, spans| {
-            write(tenant, trace_id, spans).boxed()
+            let receipt = WriteReceipt {
+                spans: spans.len(),
+                ..WriteReceipt::default()
+            };
+            let written = write(tenant, trace_id, spans);
+            async move { written.await.map(|()| receipt) }.boxed()
         }))
     }
 
@@ -47,26 +57,26 @@ impl SpanWrite {
         tenant: TenantId,
         trace_id: TraceId,
         spans: Arc<Vec<RedactedSpan>>,
-    ) -> BoxFuture<'static, Result<(), WriteFailure>> {
+    ) -> BoxFuture<'static, Result<WriteReceipt, WriteFailure>> {
         (self.0)(tenant, trace_id, spans)
     }
 }
 
 impl From<TraceStore> for SpanWrite {
     fn from(store: TraceStore) -> Self {
-        Self::new(move |tenant, trace_id, spans| {
+        Self(Arc::new(move |tenant, trace_id, spans| {
             let store = store.clone();
             async move {
                 store
                     .write_borrowed_spans(&tenant, trace_id, &spans)
                     .await
-                    .map(|_| ())
                     .map_err(|error| WriteFailure {
                         retryable: error.is_retryable(),
                         source: Box::new(error),
                     })
             }
-        })
+            .boxed()
+        }))
     }
 }
 
@@ -77,10 +87,18 @@ pub(crate) struct Recorder {
     resource: Attributes,
     buffer: Buffer,
     lost: AtomicU64,
+    unreported: Mutex<Unreported>,
     pub(crate) write: SpanWrite,
     pub(crate) schedule: Mutex<Schedule>,
     pub(crate) schedule_changed: Notify,
     pub(crate) pending: tokio::sync::Mutex<Pending>,
+}
+
+/// What happened since the metrics were last written.
+#[derive(Default)]
+struct Unreported {
+    written: WriteReceipt,
+    lost: u64,
 }
 
 impl Recorder {
@@ -96,6 +114,7 @@ impl Recorder {
             resource,
             buffer: Buffer::of(MOST_SPANS),
             lost: AtomicU64::new(0),
+            unreported: Mutex::default(),
             write,
             schedule: Mutex::default(),
             schedule_changed: Notify::new(),
@@ -136,6 +155,24 @@ impl Recorder {
 
     pub(crate) fn count_lost(&self, spans: u64) {
         self.lost.fetch_add(spans, Ordering::Relaxed);
+        self.unreported().lost += spans;
+    }
+
+    pub(crate) fn count_written(&self, receipt: WriteReceipt) {
+        self.unreported().written.add(receipt);
+    }
+
+    /// Tells what happened since it was last asked.
+    pub(crate) fn report(&self, batch: &mut MetricBatch) {
+        let Unreported { written, lost } = std::mem::take(&mut *self.unreported());
+        written.report(batch);
+        batch.add(Metric::SpansLost, lost);
+    }
+
+    fn unreported(&self) -> MutexGuard<'_, Unreported> {
+        self.unreported
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn lost(&self) -> u64 {

@@ -228,8 +228,9 @@ impl Pending {
         let mut written = 0;
         let mut outcomes = outcomes.into_iter();
         self.batches.retain_mut(|batch| match outcomes.next() {
-            Some(Ok(())) => {
+            Some(Ok(receipt)) => {
                 written += batch.spans.len() as u64;
+                recorder.count_written(receipt);
                 false
             }
             Some(Err(failure)) if !failure.retryable => {

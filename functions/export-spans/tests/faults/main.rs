@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use collector::{Answer, Collector, OK};
 use export_spans::{Exported, Exporter};
+use lambda_process::metrics::{Captured, Metrics};
 use lambda_process::{Config, ExportContent};
 use local_storage::{
     ChangeRecord, Durability, LocalStorage, LocalStorageConfig, LoopbackCredentials,
@@ -33,6 +34,7 @@ struct Cloud {
     store: TraceStore,
     dynamodb: aws_sdk_dynamodb::Client,
     clock: Clock,
+    metrics: Captured,
     _folder: TempDir,
 }
 
@@ -72,6 +74,7 @@ async fn cloud() -> Cloud {
         store,
         dynamodb,
         clock,
+        metrics: Captured::default(),
         _folder: folder,
     };
     cloud.changes().await;
@@ -141,7 +144,10 @@ impl Cloud {
     /// Exports everything in the feed: how many records have to come again, and what went.
     async fn export(&self, exporter: &Exporter) -> (usize, Exported) {
         let event = self.changes().await;
-        let (response, outcome) = export_spans::handle(&self.store, exporter, event).await;
+        let metrics = self.metrics.metrics(self.clock.clone());
+        let mut batch = metrics.batch();
+        let handled = export_spans::handle(&self.store, exporter, event, &mut batch);
+        let (response, outcome) = handled.await;
         (response.batch_item_failures.len(), outcome)
     }
 }
@@ -188,6 +194,10 @@ async fn check_held_until_well(answer: Answer, settings: &[(&str, &str)]) -> Exp
     cloud.clock.advance(Duration::from_mins(1));
     let (failed, outcome) = cloud.export(&exporter).await;
     assert_eq!((failed, outcome.spans, outcome.dropped), (0, 2, 0));
+    let metrics = &cloud.metrics;
+    assert_eq!(metrics.values("ExportFailures"), [1.0]);
+    assert_eq!(metrics.values("SpansExported"), [2.0]);
+    assert_eq!(metrics.values("ExportLag"), [60_000.0; 2]);
     exporter
 }
 
@@ -368,6 +378,7 @@ async fn hard_case_21_500_is_given_up_and_counted() {
             }
         )
     );
+    assert_eq!(cloud.metrics.values("SpansDropped"), [2.0]);
 }
 
 #[tokio::test]
@@ -452,7 +463,9 @@ async fn the_sample_event_is_exported() {
     let exporter = cloud.exporter(&collector, &[]);
     let event = include_str!("../../../../events/export-spans/changed-chunks.json");
     let event: Event = serde_json::from_str(event).unwrap();
-    let (response, outcome) = export_spans::handle(&cloud.store, &exporter, event).await;
+    let mut batch = Metrics::off().batch();
+    let handled = export_spans::handle(&cloud.store, &exporter, event, &mut batch);
+    let (response, outcome) = handled.await;
     assert_eq!(response.batch_item_failures, []);
     assert_eq!((outcome.spans, outcome.dropped), (2, 0));
     let names: Vec<_> = spans(&collector)

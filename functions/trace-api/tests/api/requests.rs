@@ -170,3 +170,32 @@ async fn answers_are_compressed_when_asked() {
         assert!(answer.header("etag").is_some());
     }
 }
+
+#[tokio::test]
+async fn requests_are_measured_by_route_and_never_by_path() {
+    let cloud = Cloud::start().await;
+    cloud.seed("acme", "triage:run-1").await;
+    for path in [
+        "/executions/triage%3Arun-1",
+        "/executions/secret-name",
+        "/nowhere/secret-name",
+    ] {
+        cloud.get("acme", path).await;
+    }
+    let lines = cloud.metrics.lines();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| (line["Route"].as_str(), line["StatusClass"].as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some("/executions/{id}"), Some("2xx")),
+            (Some("/executions/{id}"), Some("4xx")),
+            (Some("none"), Some("4xx")),
+        ]
+    );
+    assert_eq!(cloud.metrics.values("RequestDuration").len(), 3);
+    assert_eq!(cloud.metrics.values("Responses"), [1.0; 3]);
+    assert!(!cloud.metrics.text().contains("secret-name"));
+}

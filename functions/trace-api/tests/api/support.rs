@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request, StatusCode};
 use identity::{Authenticator, IdentityConfig, LocalIssuer, Scope, Scopes, TokenRequest};
+use lambda_process::metrics::Captured;
 use lambda_process::{AwsClients, LocalService, http_client};
 use local_step_functions::{Config, FunctionInvoker, LocalStepFunctions, Place};
 use local_storage::{LocalStorage, LocalStorageConfig, LoopbackCredentials};
@@ -30,6 +31,7 @@ pub(crate) struct Cloud {
     pub(crate) router: Router,
     pub(crate) store: TraceStore,
     pub(crate) clients: AwsClients,
+    pub(crate) metrics: Captured,
     table_calls: Arc<AtomicUsize>,
     issuer: LocalIssuer,
     clock: Clock,
@@ -118,7 +120,9 @@ impl Cloud {
         let issuer =
             LocalIssuer::open(&folder.path().join("issuer.pem"), "http://127.0.0.1:1").unwrap();
         let identity = IdentityConfig::new(vec![issuer.trust()]);
+        let metrics = Captured::default();
         let router = app(ApiState {
+            metrics: metrics.metrics(Clock::system()),
             stores: TenantStores::shared(store.clone()),
             authenticator: Arc::new(Authenticator::new(identity, &http_client().unwrap()).unwrap()),
             step_functions: clients.sfn().clone(),
@@ -134,6 +138,7 @@ impl Cloud {
             router,
             store,
             clients,
+            metrics,
             table_calls,
             issuer,
             clock,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use export_spans::Exporter;
 use lambda_process::Config;
+use lambda_process::metrics::Metrics;
 use local_storage::{LocalStorage, StartingPosition};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,9 +42,10 @@ pub(super) async fn follow_table(
         .consumer("summarise-run", StartingPosition::TrimHorizon)
         .await?;
     let to_summarise = store.clone();
+    let summary_metrics = Metrics::of_process(config, "summarise-run", clock.clone());
     tasks.spawn(drive(summaries, SUMMARY, stop.clone(), move |event| {
-        let store = to_summarise.clone();
-        async move { summarise_run::handle(&store, event).await }
+        let (store, mut batch) = (to_summarise.clone(), summary_metrics.batch());
+        async move { summarise_run::handle(&store, event, &mut batch).await }
     }));
     if let Some(otlp) = &config.otlp {
         let spans = feed
@@ -55,9 +57,15 @@ pub(super) async fn follow_table(
             clock.clone(),
         )?);
         let to_export = store.clone();
+        let export_metrics = Metrics::of_process(config, "export-spans", clock.clone());
         tasks.spawn(drive(spans, EXPORT, stop.clone(), move |event| {
             let (store, exporter) = (to_export.clone(), Arc::clone(&exporter));
-            async move { export_spans::handle(&store, &exporter, event).await.0 }
+            let mut batch = export_metrics.batch();
+            async move {
+                let (response, _) =
+                    export_spans::handle(&store, &exporter, event, &mut batch).await;
+                response
+            }
         }));
     }
     Ok(())

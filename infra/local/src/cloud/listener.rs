@@ -12,6 +12,7 @@ use axum::extract::Request;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use identity::{Authenticator, IdentityConfig, IssuerConfig, KeySource, LocalIssuer};
+use lambda_process::metrics::Metrics;
 use local_step_functions::LocalStepFunctions;
 use local_storage::LocalStorage;
 use rand::RngCore as _;
@@ -96,6 +97,7 @@ pub(super) fn api(
     store: TraceStore,
     step_functions: aws_sdk_sfn::Client,
     clock: Clock,
+    metrics: Metrics,
 ) -> anyhow::Result<Router> {
     let base_url = endpoints.url.as_str().trim_end_matches('/');
     let issuer = Arc::new(LocalIssuer::open(&data.join("issuer.pem"), base_url)?);
@@ -111,6 +113,7 @@ pub(super) fn api(
         authenticator: Arc::new(authenticator),
         step_functions,
         clock: clock.clone(),
+        metrics,
         config: Arc::new(ApiConfig {
             region: LOCAL_REGION.to_owned(),
             account_id: LOCAL_ACCOUNT.to_owned(),

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use lambda_process::Config;
+use lambda_process::metrics::Metrics;
 use local_step_functions::LocalStepFunctions;
 use redaction::Policy;
 use tokio_util::sync::CancellationToken;
@@ -165,7 +166,8 @@ impl LocalCloud {
             substitutions,
             example_inputs,
         };
-        let api = listener::api(&options.data, &endpoints, store, sfn, clock)?;
+        let metrics = Metrics::of_process(&config, "trace-api", clock.clone());
+        let api = listener::api(&options.data, &endpoints, store, sfn, clock, metrics)?;
         let aws = listener::aws(&storage, &step_functions);
         listeners.api.serve(api, &tasks, &stop);
         listeners.aws.serve(aws, &tasks, &stop);

@@ -72,7 +72,7 @@ metrics! {
     SpansLost: Count by TableName;
     /// Values that were masked before anything was stored, by what they were.
     Redactions(Detector): Count by TableName;
-    /// What the model calls cost whose spans were written by functions, in US dollars.
+    /// What the model calls cost whose spans were written, in US dollars, by list prices.
     ModelCost: None by TableName;
 
     /// Executions whose history was read and recorded.
