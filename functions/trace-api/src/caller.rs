@@ -37,6 +37,8 @@ macro_rules! required_scopes {
 required_scopes! {
     AnyScope => None,
     TracesRead => Some(Scope::TracesRead),
+    ContentRead => Some(Scope::ContentRead),
+    ArtifactsRead => Some(Scope::ArtifactsRead),
     WorkflowsRead => Some(Scope::WorkflowsRead),
     WorkflowsRun => Some(Scope::WorkflowsRun),
 }

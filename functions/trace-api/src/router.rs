@@ -20,7 +20,9 @@ use crate::conditional::conditional;
 use crate::document;
 use crate::observe::observe;
 use crate::problem::{Problem, ProblemKind};
-use crate::routes::{approvals, control, executions, me, spans, trace, workflows};
+use crate::routes::{
+    approvals, artifacts, content, control, executions, me, spans, trace, workflows,
+};
 
 /// Step Functions takes 256 KB of input; the rest is room for white space.
 const LARGEST_BODY: usize = 1_000_000;
@@ -69,6 +71,9 @@ fn documented_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(executions::get_execution))
         .routes(routes!(trace::get_trace))
         .routes(routes!(spans::get_span))
+        .routes(routes!(content::get_content))
+        .routes(routes!(artifacts::list_artifacts))
+        .routes(routes!(artifacts::get_artifact))
         .routes(routes!(control::stop_execution))
         .routes(routes!(control::redrive_execution))
         .routes(routes!(approvals::list_approvals))

@@ -14,9 +14,9 @@ const TENANT_TAG: &str = "tenant";
 
 /// As long as a role that is assumed by a role may be.
 const SESSION_SECONDS: i32 = 3600;
-/// A session is renewed this long before its end, or, as the SDK draws lots, half as long:
-/// longer than any request takes.
-const RENEWED_BEFORE: Duration = Duration::from_mins(5);
+/// A session is renewed this long before its end, or, as the SDK draws lots, half as long: links
+/// that it signs live for five minutes, and end with it.
+const RENEWED_BEFORE: Duration = Duration::from_mins(12);
 
 /// A role, assumed once for each tenant, with the tenant as the session's tag: so what AWS
 /// lets a request read is one tenant's, whatever the code around it does.

@@ -174,7 +174,7 @@ impl TraceStore {
         }
         let signing = PresigningConfig::expires_in(lives).map_err(|_| StoreError::LinkTooLong)?;
         let link = self
-            .s3
+            .link_signer()
             .get_object()
             .bucket(&self.config.bucket)
             .key(artifact_object_key(tenant, trace_id, &artifact.sha256))

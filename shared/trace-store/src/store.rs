@@ -12,6 +12,8 @@ pub struct TraceStore {
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) config: StoreConfig,
     pub(crate) clock: Clock,
+    /// Signs links where their readers reach the bucket by another name than this process does.
+    links: Option<aws_sdk_s3::Client>,
 }
 
 impl TraceStore {
@@ -26,7 +28,18 @@ impl TraceStore {
             s3,
             config,
             clock,
+            links: None,
         }
+    }
+
+    #[must_use]
+    pub fn with_links_by(mut self, s3: aws_sdk_s3::Client) -> Self {
+        self.links = Some(s3);
+        self
+    }
+
+    pub(crate) fn link_signer(&self) -> &aws_sdk_s3::Client {
+        self.links.as_ref().unwrap_or(&self.s3)
     }
 
     /// The store of a process, as its settings say.

@@ -1,6 +1,8 @@
 //! One file per resource.
 
 pub(crate) mod approvals;
+pub(crate) mod artifacts;
+pub(crate) mod content;
 pub(crate) mod control;
 pub(crate) mod executions;
 pub(crate) mod me;

@@ -72,6 +72,37 @@ const ROUTES: &[Route] = &[
         ),
     },
     Route {
+        method: "get",
+        template: "/executions/{id}/trace/spans/{span_id}/content/{field}",
+        path: "/executions/triage%3Arun-1/trace/spans/0000000000000002/content/workflow.input",
+        body: "",
+        scope: Some(Scope::ContentRead),
+        granted: 200,
+        other_tenant: OtherTenant::NeverExisted(
+            "/executions/triage%3Anever/trace/spans/0000000000000002/content/workflow.input",
+        ),
+    },
+    Route {
+        method: "get",
+        template: "/executions/{id}/artifacts",
+        path: "/executions/triage%3Arun-1/artifacts",
+        body: "",
+        scope: Some(Scope::ArtifactsRead),
+        granted: 200,
+        other_tenant: OtherTenant::NeverExisted("/executions/triage%3Anever/artifacts"),
+    },
+    Route {
+        method: "get",
+        template: "/executions/{id}/artifacts/{artifact_id}",
+        path: "/executions/triage%3Arun-1/artifacts/b54ad15ed7117acd22091b6d8e51433a",
+        body: "",
+        scope: Some(Scope::ArtifactsRead),
+        granted: 200,
+        other_tenant: OtherTenant::NeverExisted(
+            "/executions/triage%3Anever/artifacts/b54ad15ed7117acd22091b6d8e51433a",
+        ),
+    },
+    Route {
         method: "post",
         template: "/executions/{id}/stop",
         path: "/executions/ask%3Ato-stop/stop",
@@ -151,7 +182,8 @@ const ROUTES: &[Route] = &[
 async fn cloud() -> Cloud {
     let cloud = Cloud::start().await;
     cloud.create_machine("triage").await;
-    cloud.seed("acme", "triage:run-1").await;
+    let run = cloud.seed("acme", "triage:run-1").await;
+    cloud.make_artifact(&run).await;
     cloud.create_asking_machine(&[]).await;
     cloud.ask("acme", "to-stop").await;
     cloud.ask("acme", "running").await;

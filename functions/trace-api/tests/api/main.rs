@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod approvals;
+mod artifacts;
 mod authorization;
+mod content;
 mod control;
 mod document;
 mod executions;

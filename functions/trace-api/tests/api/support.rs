@@ -24,7 +24,7 @@ use trace_model::{
     Clock, Content, Cost, ExecutionArn, Run, RunStatus, Span, SpanId, SpanKind, Status, TenantId,
     Timestamp, Totals, TraceId, conventions,
 };
-use trace_store::{StoreConfig, Summary, TraceStore};
+use trace_store::{ArtifactWrite, NewArtifact, StoreConfig, Summary, TraceStore};
 
 /// The whole local cloud in a folder of its own.
 pub(crate) struct Cloud {
@@ -63,6 +63,8 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
+
+pub(crate) const ARTIFACT: &[u8] = b"<b>Dear customer</b>";
 
 pub(crate) const START: Timestamp = Timestamp::from_unix_millis(1_795_000_000_000);
 
@@ -278,6 +280,21 @@ impl Cloud {
         let (run, spans) = example(tenant_name, id, START);
         self.store_run(&run, spans).await;
         run
+    }
+
+    /// A page that a node of the run made.
+    pub(crate) async fn make_artifact(&self, run: &Run) -> ArtifactWrite {
+        let artifact = NewArtifact {
+            name: Policy::standard().redact_text("reply.html"),
+            content_type: "text/html".to_owned(),
+            body: ARTIFACT.to_vec(),
+            attempt: Some(span_id(3)),
+            span_id: span_id(4),
+        };
+        let written = self
+            .store
+            .write_artifact(&run.tenant, run.trace_id, artifact);
+        written.await.unwrap()
     }
 
     pub(crate) async fn store_run(&self, run: &Run, spans: Vec<Span>) {

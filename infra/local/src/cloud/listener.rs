@@ -12,6 +12,7 @@ use axum::extract::Request;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use identity::{Authenticator, IdentityConfig, IssuerConfig, KeySource, LocalIssuer};
+use lambda_process::LocalService;
 use lambda_process::metrics::Metrics;
 use local_step_functions::LocalStepFunctions;
 use local_storage::LocalStorage;
@@ -108,8 +109,10 @@ pub(super) fn api(
     };
     let http = lambda_process::http_client()?;
     let authenticator = Authenticator::new(IdentityConfig::new(vec![trusted]), &http)?;
+    // Whoever follows a link is outside of this process.
+    let links = LocalService::at(endpoints.aws_endpoint_url.as_str()).s3(LOCAL_REGION);
     let state = ApiState {
-        stores: TenantStores::shared(store),
+        stores: TenantStores::shared(store.with_links_by(links)),
         authenticator: Arc::new(authenticator),
         step_functions,
         clock: clock.clone(),
