@@ -65,10 +65,10 @@ deploy-check: ## the template and the workflows, by the tools that know what AWS
 	tests/bin/install-checkov
 	tests/bin/install-asl-validator
 	SAM_CLI_TELEMETRY=0 .tools/aws-sam-cli-1.170.0/bin/sam validate --lint --region us-east-1 -t template.yaml
-	.tools/cfn-lint-1.58.0/bin/cfn-lint template.yaml infra/user-pool.yaml infra/hosting.yaml -r us-east-1
+	.tools/cfn-lint-1.58.0/bin/cfn-lint template.yaml infra/user-pool.yaml infra/hosting.yaml infra/monitoring.yaml -r us-east-1
 	infra/check-workflows
 	mkdir -p target/deploy-check
-	for template in template.yaml infra/user-pool.yaml infra/hosting.yaml; do \
+	for template in template.yaml infra/user-pool.yaml infra/hosting.yaml infra/monitoring.yaml; do \
 		sed '/^    Condition: /d' $$template > target/deploy-check/$$(basename $$template); \
 		.tools/checkov-3.3.30/bin/checkov -f target/deploy-check/$$(basename $$template) \
 			--framework cloudformation --compact --quiet --skip-download || exit 1; \

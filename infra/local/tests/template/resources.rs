@@ -9,7 +9,7 @@ use trace_store::TABLE;
 use crate::document::{Template, list, repository};
 
 /// None is billed by the hour. A new type is looked up first, in AWS's prices.
-const FREE_WHEN_IDLE: [&str; 30] = [
+const FREE_WHEN_IDLE: [&str; 31] = [
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Authorizer",
     "AWS::ApiGatewayV2::Integration",
@@ -40,6 +40,7 @@ const FREE_WHEN_IDLE: [&str; 30] = [
     "AWS::StepFunctions::StateMachine",
     // Billed by the month, and itemised in docs/how-to/deploy.md.
     "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
     "AWS::SecretsManager::Secret",
 ];
 
