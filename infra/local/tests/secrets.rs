@@ -1,5 +1,5 @@
 //! A secret in an input, a prompt, a response, a header or an error is in no file that holds
-//! traces, no log, no answer and no exported span: tried on the real binary, down to the bytes.
+//! traces, no log or metric, no answer and no exported span: tried on the real binary, down to the bytes.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 #![allow(
@@ -35,6 +35,7 @@ fn a_planted_secret_is_kept_nowhere_and_told_to_nobody() {
     let folder = Folder::new();
     let environment = [
         ("STEPSCOPE_LOG", "debug".to_owned()),
+        ("STEPSCOPE_METRICS", "emf".to_owned()),
         ("STEPSCOPE_HTTP_ALLOW", address.clone()),
         (
             "STEPSCOPE_MODEL_BASE_URL",
@@ -99,7 +100,11 @@ fn a_planted_secret_is_kept_nowhere_and_told_to_nobody() {
     let log = folder.path().join("dev.log");
     assert!(dev.interrupt().success());
     evidence.add_files("after the end", &folder.data());
-    evidence.add("log", &std::fs::read(log).unwrap());
+    let log = std::fs::read(log).unwrap();
+    let is_metric = |line: &str| line.starts_with("{\"_aws\":");
+    let metrics = str::from_utf8(&log).unwrap().lines();
+    assert!(metrics.filter(|line| is_metric(line)).count() > 3);
+    evidence.add("log", &log);
     for request in seen.exported() {
         evidence.add("export", &request);
     }

@@ -43,6 +43,7 @@ contract! {
     structure_cases::the_table_is_as_described,
     structure_cases::spans_come_back_as_they_were,
     structure_cases::the_stored_format_is_plain_otlp,
+    structure_cases::a_write_tells_what_it_wrote_and_a_repeated_one_nothing,
     structure_cases::hard_case_14_the_same_batch_twice_is_one_chunk,
     structure_cases::hard_case_14_a_revised_span_is_one_span,
     structure_cases::hard_case_18_an_abandoned_span_keeps_what_it_had,

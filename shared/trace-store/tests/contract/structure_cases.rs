@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::BillingMode;
 use futures::TryStreamExt as _;
+use lambda_process::metrics::Captured;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
-use trace_model::{Revision, Span, SpanKind, Status};
+use trace_model::{Clock, Revision, Span, SpanKind, Status, conventions};
 use trace_store::{ChunkKey, StoreError, StoredSpan, TABLE, TraceStore};
 
 use crate::backend::{Backend, RETENTION};
@@ -25,6 +26,34 @@ async fn read(store: &TraceStore) -> Vec<StoredSpan> {
 
 fn names(spans: &[StoredSpan]) -> Vec<&str> {
     spans.iter().map(|span| span.span().name.as_str()).collect()
+}
+
+pub(crate) async fn a_write_tells_what_it_wrote_and_a_repeated_one_nothing(backend: Backend) {
+    let store = backend.store().await;
+    let mut priced = full(1);
+    priced.set(conventions::COST_PICO_USD, 250_000_000_000_i64);
+    let mail = "write to dana@example.com and lee@example.com";
+    let spans = [priced, with_text(finished(2), "input", mail)];
+    // It comes again, finished, with the same address.
+    let open = with_text(open(3), "input", mail);
+    for told in [true, false] {
+        let spans = redacted(spans.iter().cloned().chain([open.clone()]));
+        let write = store.write_spans(&acme(), trace_id(), spans).await;
+        let captured = Captured::default();
+        let metrics = captured.metrics(Clock::system());
+        write.unwrap().report(&mut metrics.batch());
+        if !told {
+            assert_eq!(captured.text(), "");
+            continue;
+        }
+        let lines = captured.lines();
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["SpansWritten"], 3);
+        assert!(lines[0]["BytesWritten"].as_u64() > Some(100));
+        assert_eq!(lines[0]["ModelCost"], 0.25);
+        assert_eq!(lines[0]["Detector"], "email");
+        assert_eq!(lines[0]["Redactions"], 2);
+    }
 }
 
 pub(crate) async fn the_table_is_as_described(backend: Backend) {
