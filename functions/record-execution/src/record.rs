@@ -4,7 +4,7 @@ use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::ExecutionStatus;
 use lambda_process::metrics::{Metric, MetricBatch, Metrics};
 use redaction::Policy;
-use trace_model::{ExecutionArn, TenantId, Timestamp};
+use trace_model::{EndsFrom, ExecutionArn, TenantId, Timestamp};
 use trace_store::TraceStore;
 
 use crate::{LiveRecording, Progress, RecordError, RecorderOptions, Telling};
@@ -136,7 +136,7 @@ impl Recorder {
             return Ok(0);
         };
         self.store
-            .end_abandoned_spans(tenant, recorder.trace_id(), gone_before)
+            .end_abandoned_spans(tenant, recorder.trace_id(), gone_before, EndsFrom::History)
             .await
             .map(|done| done.undecided)
             .map_err(|source| RecordError::Store {

@@ -226,7 +226,7 @@ async fn only_the_records_that_failed_come_again() {
     cloud.write(&run, [model_call(&run, 1)]).await;
     cloud.store.open_run(&run).await.unwrap();
     let event = cloud.changes().await;
-    assert_eq!(event.records.len(), 2, "a chunk and a run");
+    assert_eq!(event.records.len(), 3, "a chunk, a run and its tenant");
     let chunk =
         |record: &&EventRecord| trace_store::ChunkKey::from_keys(&record.change.keys).is_some();
     let chunk = event.records.iter().find(chunk).unwrap();

@@ -4,6 +4,16 @@
 use crate::tree::{Parent, latest, parents};
 use crate::{Revision, Span, SpanKind, Status, Timestamp, conventions};
 
+/// Who says how what a span was part of has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndsFrom {
+    /// The execution's history: what it does not say has not ended.
+    History,
+    /// Nobody: the spans came without an execution, and all there is to know is that their
+    /// functions are gone.
+    Nobody,
+}
+
 /// What became of the open spans that functions have left in one trace.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Abandonment {
@@ -20,10 +30,15 @@ impl Abandonment {
     /// Lambda ends each after 15 minutes, and a stopped process has none.
     ///
     /// Run, state, iteration and attempt spans are never among them: their history ends them.
-    pub fn of<'a>(spans: impl IntoIterator<Item = &'a Span>, gone_before: Timestamp) -> Self {
+    pub fn of<'a>(
+        spans: impl IntoIterator<Item = &'a Span>,
+        gone_before: Timestamp,
+        ends_from: EndsFrom,
+    ) -> Self {
         let spans = latest(spans);
         let parents = parents(&spans);
         let run = spans.iter().position(|span| span.kind == SpanKind::Run);
+        let last_sign = last_sign(&spans);
         let mut abandonment = Self::default();
         for (index, span) in spans.iter().enumerate() {
             let is_left = !is_of_history(span) && span.end.is_none() && span.start < gone_before;
@@ -34,13 +49,16 @@ impl Abandonment {
                 .find(|above| is_of_history(spans[*above]))
                 .or(run);
             let ended = around.and_then(|around| Some((spans[around], spans[around].end?)));
-            match ended {
-                Some((around, ended)) => {
-                    let end = ended.min(gone_before).max(span.start);
-                    abandonment.spans.push(abandoned(span, around, end));
+            let (end, reason) = match ended {
+                Some((around, ended)) => (ended, reason_of(around)),
+                None if ends_from == EndsFrom::Nobody => (last_sign, NOBODY_KNOWS.to_owned()),
+                None => {
+                    abandonment.undecided += 1;
+                    continue;
                 }
-                None => abandonment.undecided += 1,
-            }
+            };
+            let end = end.min(gone_before).max(span.start);
+            abandonment.spans.push(abandoned(span, end, &reason));
         }
         abandonment
     }
@@ -62,12 +80,26 @@ fn above(parents: &[Parent], index: usize) -> impl Iterator<Item = usize> + '_ {
     .skip(1)
 }
 
-fn abandoned(span: &Span, around: &Span, end: Timestamp) -> Span {
-    let mut span = span.clone();
-    let reason = match around.text(conventions::ERROR_TYPE) {
+const NOBODY_KNOWS: &str = "nothing was heard of it since, for longer than a function may run";
+
+fn reason_of(around: &Span) -> String {
+    match around.text(conventions::ERROR_TYPE) {
         Some(error) => format!("its {} ended with {error}", around.kind.as_str()),
         None => format!("its {} has ended", around.kind.as_str()),
-    };
+    }
+}
+
+/// The last time that any span of the trace tells of.
+fn last_sign(spans: &[&Span]) -> Timestamp {
+    let times = spans
+        .iter()
+        .flat_map(|span| [Some(span.start), span.end])
+        .flatten();
+    times.max().unwrap_or_default()
+}
+
+fn abandoned(span: &Span, end: Timestamp, reason: &str) -> Span {
+    let mut span = span.clone();
     let message = format!("abandoned: the function stopped before it ended; {reason}");
     span.finish(end, Status::Error { message });
     span.revision = Revision::ABANDONED;
@@ -102,7 +134,7 @@ mod tests {
 
     /// The ids of what is abandoned, with their ends in milliseconds, and how many are undecided.
     fn check(spans: &[Span], gone_before: u64, expected: &[(u8, u64)], undecided: usize) {
-        let found = Abandonment::of(spans, at(gone_before));
+        let found = Abandonment::of(spans, at(gone_before), EndsFrom::History);
         let ends: Vec<(u8, u64)> = found
             .spans
             .iter()
@@ -154,7 +186,7 @@ mod tests {
         let mut attempt = open(2, 0, SpanKind::Attempt, 10);
         attempt.set(conventions::ERROR_TYPE, "Lambda.Unknown");
         let spans = [ended(attempt, 90), open(3, 2, SpanKind::Node, 20)];
-        let found = Abandonment::of(&spans, at(100));
+        let found = Abandonment::of(&spans, at(100), EndsFrom::History);
         let Status::Error { message } = &found.spans[0].status else {
             panic!("{:?}", found.spans);
         };
@@ -162,5 +194,20 @@ mod tests {
             message.contains("attempt ended with Lambda.Unknown"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn without_an_execution_a_span_ends_with_the_last_sign_of_its_trace() {
+        let node = open(3, 0, SpanKind::Node, 20);
+        let model = ended(open(4, 3, SpanKind::Model, 30), 70);
+        let late = open(5, 3, SpanKind::Http, 150);
+        let spans = [node, model, late];
+        check(&spans, 100, &[], 1);
+        let found = Abandonment::of(&spans, at(100), EndsFrom::Nobody);
+        let ends: Vec<_> = found.spans.iter().map(|span| span.end).collect();
+        assert_eq!((ends, found.undecided), (vec![Some(at(100))], 0));
+        let found = Abandonment::of(&spans[..2], at(100), EndsFrom::Nobody);
+        assert_eq!(found.spans[0].end, Some(at(70)));
+        assert!(found.spans[0].is_error());
     }
 }

@@ -24,7 +24,7 @@ mod totals;
 mod tree;
 mod usage;
 
-pub use abandonment::Abandonment;
+pub use abandonment::{Abandonment, EndsFrom};
 pub use attribute::{AttributeValue, Attributes};
 pub use clock::{Clock, Timestamp};
 pub use content::{Content, ContentBody, ContentLocation};

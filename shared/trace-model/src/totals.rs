@@ -12,6 +12,8 @@ use crate::{AttributeValue, Cost, Span, Usage, conventions};
 pub struct Totals {
     pub spans: u64,
     pub errors: u64,
+    /// Spans that have not ended.
+    pub open: u64,
     pub model_calls: u64,
     pub input_tokens: u64,
     pub output_tokens: u64,
@@ -33,6 +35,7 @@ impl Totals {
         for (span, repeats) in spans.into_iter().zip(repeats) {
             totals.spans += 1;
             totals.errors += u64::from(span.is_error());
+            totals.open += u64::from(span.end.is_none());
             if span.kind.is_model_call() && !repeats {
                 totals.add_model_call(span);
             }
@@ -153,6 +156,7 @@ mod tests {
         let totals = Totals::of([&unknown, &said, &open, &refused, &call(6, 0, 1, 0)]);
         assert_eq!((totals.model_calls, totals.cost_unknown), (5, 2));
         assert_eq!((totals.errors, totals.cost), (1, Cost::ZERO));
+        assert_eq!(totals.open, 2);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use redaction::RedactedSpan;
-use trace_model::{Abandonment, ContentBody, Span, SpanId, TenantId, Timestamp, TraceId};
+use trace_model::{Abandonment, ContentBody, EndsFrom, Span, SpanId, TenantId, Timestamp, TraceId};
 
 use crate::{StoreError, StoredSpan, TraceStore};
 
@@ -21,10 +21,11 @@ impl TraceStore {
         tenant: &TenantId,
         trace_id: TraceId,
         gone_before: Timestamp,
+        ends_from: EndsFrom,
     ) -> Result<AbandonedSpans, StoreError> {
         let structure = self.read_structure(tenant, trace_id).await?;
         let spans = structure.spans.iter().map(StoredSpan::span);
-        let Abandonment { spans, undecided } = Abandonment::of(spans, gone_before);
+        let Abandonment { spans, undecided } = Abandonment::of(spans, gone_before, ends_from);
         let ended = spans.len();
         if ended > 0 {
             let stored: HashMap<SpanId, &StoredSpan> = structure

@@ -94,6 +94,19 @@ impl TraceStore {
         trace_id: TraceId,
     ) -> Result<Vec<Artifact>, StoreError> {
         let generation = self.generation(tenant, trace_id).await?;
+        let mut artifacts = self.all_artifacts(tenant, trace_id).await?;
+        artifacts.retain(|artifact| generation.holds(artifact.created_at));
+        artifacts
+            .sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
+        Ok(artifacts)
+    }
+
+    /// Those of earlier runs of the name too, in no order.
+    pub(crate) async fn all_artifacts(
+        &self,
+        tenant: &TenantId,
+        trace_id: TraceId,
+    ) -> Result<Vec<Artifact>, StoreError> {
         let mut artifacts = Vec::new();
         let mut start = None;
         loop {
@@ -118,13 +131,9 @@ impl TraceStore {
             }
             start = page.last_evaluated_key;
             if start.is_none() {
-                break;
+                return Ok(artifacts);
             }
         }
-        artifacts.retain(|artifact| generation.holds(artifact.created_at));
-        artifacts
-            .sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
-        Ok(artifacts)
     }
 
     pub async fn artifact(

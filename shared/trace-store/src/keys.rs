@@ -30,6 +30,17 @@ pub(crate) fn shard_partition(tenant: &TenantId, trace_id: TraceId, shard: u8) -
     format!("{tenant}#{trace_id}#{shard}")
 }
 
+/// Which tenants there are. Like every partition of ours it begins as no tenant's id does.
+pub(crate) const TENANTS_PARTITION: &str = "#tenants";
+
+/// What a scheduled function has to remember.
+pub(crate) fn notes_partition(owner: &str) -> String {
+    format!("#notes#{owner}")
+}
+
+/// Under which all traces' objects lie.
+pub(crate) const OBJECTS_PREFIX: &str = "t/";
+
 /// An earlier run of the same execution name.
 pub(crate) fn earlier_run_sort_key(started_at: Timestamp) -> String {
     format!("{RUN_SORT_KEY}#{}", padded(started_at))
@@ -71,7 +82,22 @@ pub(crate) fn content_key(
 
 /// Where a trace's objects lie in the bucket.
 pub(crate) fn object_prefix(tenant: &TenantId, trace_id: TraceId) -> String {
-    format!("t/{tenant}/{trace_id}/")
+    format!("{OBJECTS_PREFIX}{tenant}/{trace_id}/")
+}
+
+/// Whose an object is; `None` for a key that none of our objects has.
+pub(crate) fn owner_of_object(key: &str) -> Option<(TenantId, TraceId)> {
+    let mut parts = key.strip_prefix(OBJECTS_PREFIX)?.split('/');
+    let tenant = TenantId::parse(parts.next()?).ok()?;
+    let trace_id = parts.next()?.parse().ok()?;
+    parts.next()?;
+    Some((tenant, trace_id))
+}
+
+/// The id in a chunk's sort key.
+pub(crate) fn chunk_id(chunk_sort_key: &str) -> Option<&str> {
+    let rest = chunk_sort_key.strip_prefix(CHUNK_PREFIX)?;
+    rest.split_once('#').map(|(_, id)| id)
 }
 
 /// Where an artifact's bytes lie, whatever its name: equal ones of a trace once.
@@ -163,6 +189,34 @@ mod tests {
             payload_key(&tenant, trace_id, "f0"),
             "payloads/acme/0af7651916cd43dd8448eb211c80319c/f0"
         );
+    }
+
+    #[test]
+    fn only_a_trace_s_object_has_an_owner() {
+        let (tenant, trace_id) = trace();
+        for key in [
+            format!("{}f0", object_prefix(&tenant, trace_id)),
+            artifact_object_key(&tenant, trace_id, "f0"),
+        ] {
+            assert_eq!(owner_of_object(&key), Some((tenant.clone(), trace_id)));
+        }
+        for key in [
+            payload_key(&tenant, trace_id, "f0"),
+            format!("t/ACME/{trace_id}/f0"),
+            format!("t/acme/{trace_id}"),
+            "t/acme/f0/f0".to_owned(),
+            "aws/lambda/batch".to_owned(),
+        ] {
+            assert_eq!(owner_of_object(&key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn no_tenant_s_partition_is_one_of_ours() {
+        for partition in [TENANTS_PARTITION, &notes_partition("watch-traces")] {
+            let before = partition.split('#').next().unwrap();
+            assert!(TenantId::parse(before).is_err(), "{partition}");
+        }
     }
 
     #[test]

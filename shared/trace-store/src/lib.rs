@@ -2,9 +2,11 @@
 //!
 //! Takes masked spans only, and masks nothing itself; artifacts and payloads are a workflow's
 //! own data and kept as they are, apart from what the trace says of them. Knows no wire JSON, authorizes nobody,
-//! and computes no totals. Every call is for one tenant, whose id begins every key.
+//! and computes no totals. Every call is for one tenant, whose id begins every key;
+//! but for those of who looks after the whole store: the list of tenants, notes, orphaned objects.
 
 mod abandon;
+mod announce;
 mod artifacts;
 mod body;
 mod chunk;
@@ -15,7 +17,9 @@ mod item;
 mod keys;
 mod list;
 mod merge;
+mod notes;
 mod objects;
+mod orphans;
 mod payloads;
 mod read;
 mod run_item;
@@ -25,6 +29,7 @@ mod shard;
 mod store;
 mod stream;
 mod table;
+mod tenants;
 mod write;
 
 pub use abandon::AbandonedSpans;
@@ -32,6 +37,8 @@ pub use artifacts::{Artifact, ArtifactWrite, NewArtifact};
 pub use config::StoreConfig;
 pub use error::StoreError;
 pub use list::{RunCursor, RunFilter, RunPage};
+pub use notes::{Note, NoteWrite};
+pub use orphans::{ORPHAN_GRACE, ObjectPage, TraceObject};
 pub use payloads::Payload;
 pub use read::{SpanPosition, StoredSpan, StructurePage, TraceStructure};
 pub use runs::{RunWrite, Summary, SummaryWrite};

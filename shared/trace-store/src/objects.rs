@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use trace_model::{TenantId, TraceId};
 
@@ -19,7 +19,7 @@ const ENCODING: &str = "zstd";
 
 /// An object younger than this is not written again for an equal body. Kept short, because
 /// the bucket's lifecycle counts from the writing.
-const FRESH: Duration = Duration::from_hours(24);
+pub(crate) const FRESH: Duration = Duration::from_hours(24);
 
 impl TraceStore {
     /// Writes the body unless an equal one was written lately.
@@ -43,8 +43,11 @@ impl TraceStore {
         Ok(())
     }
 
-    async fn has_fresh_object(&self, key: &str) -> Result<bool, StoreError> {
-        let found = retrying(|| async {
+    pub(crate) async fn head_object(
+        &self,
+        key: &str,
+    ) -> Result<Option<HeadObjectOutput>, StoreError> {
+        retrying(|| async {
             let head = self.s3.head_object().bucket(&self.config.bucket).key(key);
             match head.send().await {
                 Ok(head) => Ok(Some(head)),
@@ -52,7 +55,11 @@ impl TraceStore {
                 Err(error) => Err(failed("HeadObject", WHAT)(error)),
             }
         })
-        .await?;
+        .await
+    }
+
+    async fn has_fresh_object(&self, key: &str) -> Result<bool, StoreError> {
+        let found = self.head_object(key).await?;
         let oldest = self.clock.now().minus(FRESH).as_unix_seconds();
         let written =
             found.and_then(|head| head.last_modified().map(aws_smithy_types::DateTime::secs));

@@ -156,6 +156,7 @@ impl TraceStore {
     }
 
     async fn record(&self, run: &Run, telling: Telling) -> Result<RunWrite, StoreError> {
+        self.register_tenant(&run.tenant).await?;
         for _ in 0..ROUNDS {
             if let Attempt::Written = self.update_run(run, RUN_SORT_KEY, telling).await? {
                 return Ok(RunWrite::Written);

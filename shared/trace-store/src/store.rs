@@ -3,6 +3,7 @@ use trace_model::Clock;
 
 use crate::item::SdkItem;
 use crate::service::{failed, retrying};
+use crate::tenants::RegisteredTenants;
 use crate::{StoreConfig, StoreError};
 
 /// The traces of all tenants. Cheap to clone.
@@ -14,10 +15,11 @@ pub struct TraceStore {
     pub(crate) clock: Clock,
     /// Signs links where their readers reach the bucket by another name than this process does.
     links: Option<aws_sdk_s3::Client>,
+    pub(crate) registered: RegisteredTenants,
 }
 
 impl TraceStore {
-    pub const fn new(
+    pub fn new(
         dynamodb: aws_sdk_dynamodb::Client,
         s3: aws_sdk_s3::Client,
         config: StoreConfig,
@@ -29,6 +31,7 @@ impl TraceStore {
             config,
             clock,
             links: None,
+            registered: RegisteredTenants::default(),
         }
     }
 
@@ -40,6 +43,10 @@ impl TraceStore {
 
     pub(crate) fn link_signer(&self) -> &aws_sdk_s3::Client {
         self.links.as_ref().unwrap_or(&self.s3)
+    }
+
+    pub const fn config(&self) -> &StoreConfig {
+        &self.config
     }
 
     /// The store of a process, as its settings say.
@@ -81,10 +88,10 @@ impl TraceStore {
 mod tests {
     use std::time::Duration;
 
-    use trace_model::{Run, SpanId, TenantId, TraceId};
+    use trace_model::{EndsFrom, Run, SpanId, TenantId, Timestamp, TraceId};
 
     use crate::{
-        Artifact, ChunkKey, NewArtifact, Payload, RunFilter, StoredSpan, Summary, TraceStore,
+        Artifact, ChunkKey, NewArtifact, Note, Payload, RunFilter, StoredSpan, Summary, TraceStore,
     };
 
     fn spawnable(_: impl Send) {}
@@ -134,5 +141,28 @@ mod tests {
         spawnable(store.artifact_link(tenant, trace_id, artifact, Duration::ZERO));
         spawnable(store.write_payload(tenant, trace_id, "text/plain", Vec::new()));
         spawnable(store.read_payload(tenant, payload));
+    }
+
+    /// Nor this.
+    #[expect(dead_code)]
+    fn every_call_that_looks_after_the_store_can_be_spawned(
+        store: &TraceStore,
+        tenant: &TenantId,
+        trace_id: TraceId,
+        note: &Note,
+    ) {
+        spawnable(store.tenants());
+        spawnable(store.notes("owner"));
+        spawnable(store.write_note("owner", note, None));
+        spawnable(store.delete_note("owner", "name"));
+        spawnable(store.list_trace_objects(None));
+        spawnable(store.delete_orphans(tenant, trace_id, &[]));
+        spawnable(store.end_abandoned_spans(
+            tenant,
+            trace_id,
+            Timestamp::default(),
+            EndsFrom::History,
+        ));
+        spawnable(store.announce(tenant, trace_id));
     }
 }

@@ -10,6 +10,7 @@ mod payload_cases;
 mod run_cases;
 mod spans;
 mod structure_cases;
+mod upkeep_cases;
 mod version_cases;
 
 use std::panic::AssertUnwindSafe;
@@ -88,6 +89,12 @@ contract! {
     payload_cases::hard_case_5_a_forged_reference_opens_nothing,
     payload_cases::an_altered_payload_is_refused,
     payload_cases::hard_case_22_an_expired_payload_is_gone,
+    upkeep_cases::tenants_are_known_from_their_first_run_on,
+    upkeep_cases::notes_are_kept_until_somebody_else_writes_them,
+    upkeep_cases::hard_case_20_only_what_nothing_points_to_is_swept,
+    upkeep_cases::hard_case_20_what_is_written_again_meanwhile_stays,
+    upkeep_cases::objects_are_listed_page_by_page,
+    upkeep_cases::an_announced_trace_comes_in_the_stream_again,
     version_cases::a_newer_format_is_refused_in_words,
     version_cases::golden_items_stay_readable,
 }

@@ -51,7 +51,7 @@ pub(crate) async fn a_newer_format_is_refused_in_words(backend: Backend) {
 
 /// Items as each version of this program wrote them, in DynamoDB's JSON. Never edited: a new
 /// format adds files.
-const GOLDEN: [(&str, &str); 5] = [
+const GOLDEN: [(&str, &str); 7] = [
     ("v1-run", include_str!("../../golden/v1-run.json")),
     ("v1-chunk", include_str!("../../golden/v1-chunk.json")),
     ("v1-content", include_str!("../../golden/v1-content.json")),
@@ -60,6 +60,8 @@ const GOLDEN: [(&str, &str); 5] = [
         "v1-headless",
         include_str!("../../golden/v1-run-before-open.json"),
     ),
+    ("v1-tenant", include_str!("../../golden/v1-tenant.json")),
+    ("v1-note", include_str!("../../golden/v1-note.json")),
 ];
 
 pub(crate) async fn golden_items_stay_readable(backend: Backend) {
@@ -101,6 +103,9 @@ pub(crate) async fn golden_items_stay_readable(backend: Backend) {
     assert_eq!(artifacts[0].id, "3f2a4bd5ac6c0f4ac9f0e3f7b6a1e2d3");
     assert_eq!(artifacts[0].name, "reply.html");
     assert_eq!((artifacts[0].bytes, artifacts[0].span_id), (12, span_id(8)));
+    assert_eq!(store.tenants().await.unwrap(), [acme()]);
+    let notes = store.notes("watch-traces").await.unwrap();
+    assert_eq!((notes.len(), notes[0].name.as_str()), (1, "sweep"));
     let mut later = run("later", 1);
     later.trace_id = "00000000000000000000000000000001".parse().unwrap();
     store.open_run(&later).await.unwrap();
