@@ -21,6 +21,9 @@ pub struct Config {
     account_id: Option<String>,
     issuer: Option<TrustedIssuer>,
     cursor_key: Option<Secret>,
+    status_queue_url: Option<Url>,
+    /// Empty: all.
+    pub state_machine_prefix: String,
     /// `None`: the process's own role reads what the API serves.
     pub tenant_role: Option<String>,
     /// The tenant of runs that name none.
@@ -94,6 +97,10 @@ impl Config {
                     .contains(&text.len())
                     .then(|| Secret::new(text.to_owned()))
             })?,
+            status_queue_url: environment.optional(Variable::StatusQueueUrl, http_url)?,
+            state_machine_prefix: environment
+                .checked(Variable::StateMachinePrefix, is_machine_prefix)?
+                .unwrap_or_default(),
             tenant_role: environment.checked(Variable::TenantRole, is_role_arn)?,
             tenant: environment.with(Variable::Tenant, |text| TenantId::parse(text).ok())?,
             retention_days: environment.with(Variable::RetentionDays, |text| {
@@ -137,6 +144,13 @@ impl Config {
 
     pub fn cursor_key(&self) -> Result<&Secret, ConfigError> {
         required(self.cursor_key.as_ref(), Variable::CursorKey)
+    }
+
+    pub fn status_queue_url(&self) -> Result<&str, ConfigError> {
+        required(
+            self.status_queue_url.as_ref().map(Url::as_str),
+            Variable::StatusQueueUrl,
+        )
     }
 }
 
@@ -284,6 +298,13 @@ fn is_table_name(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
+fn is_machine_prefix(text: &str) -> bool {
+    text.len() <= 40
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 fn is_role_arn(text: &str) -> bool {

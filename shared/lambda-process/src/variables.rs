@@ -110,6 +110,14 @@ variables! {
     TenantRole = "STEPSCOPE_TENANT_ROLE",
         expected: "an IAM role's ARN",
         default: "", Plain;
+    /// Which state machines are traced: those whose names begin so; by default all.
+    StateMachinePrefix = "STEPSCOPE_STATE_MACHINE_PREFIX",
+        expected: "up to 40 of letters, digits, `_` and `-`",
+        default: "", Plain;
+    /// The queue of execution status changes, which the recorder reads.
+    StatusQueueUrl = "STEPSCOPE_STATUS_QUEUE_URL",
+        expected: "a queue's URL",
+        default: "", Plain;
     /// The model that an `llm` node calls when it names none.
     Model = "STEPSCOPE_MODEL",
         expected: "a model's name, such as gpt-4o-mini",

@@ -11,11 +11,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use trace_model::Clock;
 use trace_store::TraceStore;
+use watch_traces::Watcher;
 
 use super::stream::{Mapping, drive};
+use super::watching::RecordedAtOnce;
 
-/// Between two looks for what has expired.
+/// Between two looks for what has expired or was left behind.
 const SWEEP: Duration = Duration::from_hours(1);
+
+/// As long as on AWS.
+const VISIT: Duration = Duration::from_secs(270);
 
 /// Totals follow what is written after this long, and count once what came together.
 const SUMMARY: Mapping = Mapping {
@@ -72,8 +77,10 @@ pub(super) async fn follow_table(
 }
 
 /// Looks for what has expired at the start and then every hour.
+/// The watcher begins an hour later: what an earlier process left is the recorder's by then.
 pub(super) fn sweep(
     storage: &LocalStorage,
+    watcher: Watcher<RecordedAtOnce>,
     clock: &Clock,
     tasks: &TaskTracker,
     stop: &CancellationToken,
@@ -86,6 +93,11 @@ pub(super) fn sweep(
                     tracing::warn!(%error, "what has expired could not be deleted: it stays unseen");
                 }
                 tokio::time::sleep(SWEEP).await;
+                let deadline = clock.now().plus(VISIT);
+                if let Err(error) = Box::pin(watcher.visit(deadline)).await {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "the traces are looked after in an hour again");
+                }
             }
         };
         stop.run_until_cancelled(sweeping).await;

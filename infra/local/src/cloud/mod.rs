@@ -10,6 +10,7 @@ mod listener;
 mod nodes;
 mod recording;
 mod stream;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -145,6 +146,8 @@ impl LocalCloud {
             policy,
             config.tenant.clone(),
         );
+        let watcher =
+            watching::watcher(sfn.clone(), store.clone(), recorder.clone(), clock.clone());
         let recording = recording::Recordings::new(
             recorder,
             step_functions.clone(),
@@ -157,7 +160,7 @@ impl LocalCloud {
         recordings.spawn(recording.run(stop_recording.clone()));
 
         functions::follow_table(&storage, &store, &config, &clock, &tasks, &stop).await?;
-        functions::sweep(&storage, &clock, &tasks, &stop);
+        functions::sweep(&storage, watcher, &clock, &tasks, &stop);
 
         let endpoints = Endpoints {
             url: listeners.api.url.clone(),

@@ -116,7 +116,9 @@ metrics! {
     ExecutionsRepaired: Count by FunctionName;
     /// Open spans that were ended because their function is gone.
     SpansAbandoned: Count by FunctionName;
-    /// Objects in the bucket that nothing points to.
+    /// Runs whose totals were lost, and are computed again.
+    SummariesRepaired: Count by FunctionName;
+    /// Objects in the bucket that nothing points to, deleted.
     ObjectsOrphaned: Count by FunctionName;
 }
 
