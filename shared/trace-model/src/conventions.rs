@@ -15,12 +15,19 @@ pub const COST_PICO_USD: &str = "stepscope.cost.pico_usd";
 pub const COST_UNKNOWN: &str = "stepscope.cost.unknown";
 pub const PRICE_TABLE: &str = "stepscope.cost.price_table";
 pub const FLAGS: &str = "stepscope.flags";
+/// On a received span: which canonical attribute was filled from which other.
+pub const MAPPED: &str = "stepscope.mapped";
+/// The input tokens as they were received, where cached ones were counted beside them.
+pub const REPORTED_INPUT_TOKENS: &str = "stepscope.reported.input_tokens";
+/// On a received span whose parent is another process's.
+pub const PARENT_IS_REMOTE: &str = "stepscope.parent.is_remote";
 
 /// What `stepscope.flags` may say of a span.
 pub const FLAG_ABANDONED: &str = "abandoned";
 pub const FLAG_END_BEFORE_START: &str = "end_before_start";
 pub const FLAG_INVALID_PARENT: &str = "invalid_parent_span_id";
 pub const FLAG_INVALID_LINK: &str = "invalid_link_dropped";
+pub const FLAG_NO_START: &str = "no_start_time";
 pub const FLAG_OWN_ATTRIBUTES_DROPPED: &str = "stepscope_attributes_dropped";
 
 /// OpenTelemetry's names for what OTLP says beside the attributes.

@@ -30,6 +30,21 @@ impl Cost {
         self.pico_usd as f64 / PICO_PER_USD as f64
     }
 
+    /// Dollars as others report them, to the nearest 10^-12. `None` for what is no cost:
+    /// negative, not a number, beyond what fits.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "the range is checked first"
+    )]
+    pub fn from_usd_f64(dollars: f64) -> Option<Self> {
+        let pico = (dollars * PICO_PER_USD as f64).round();
+        let fits = (0.0..i64::MAX as f64).contains(&pico);
+        fits.then_some(Self {
+            pico_usd: pico as i64,
+        })
+    }
+
     /// `None` beyond what fits.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.pico_usd
@@ -70,6 +85,21 @@ mod tests {
         check(1, "$0.000000000001");
         check(-2_050_000_000_000, "-$2.05");
         check(i64::MIN, "-$9223372.036854775808");
+    }
+
+    #[test]
+    fn reported_dollars_are_costs_or_nothing() {
+        fn check(dollars: f64, expected: Option<i64>) {
+            let cost = Cost::from_usd_f64(dollars);
+            assert_eq!(cost.map(|cost| cost.pico_usd), expected, "{dollars}");
+        }
+        check(0.0, Some(0));
+        check(0.1, Some(100_000_000_000));
+        check(1e-12, Some(1));
+        check(-0.5, None);
+        check(f64::NAN, None);
+        check(f64::INFINITY, None);
+        check(1e9, None);
     }
 
     #[test]

@@ -3,6 +3,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::TraceId;
+
 /// `arn:aws:states:REGION:ACCOUNT:execution:MACHINE:NAME`, or an Express run's or a
 /// Distributed Map child's longer form. What names a run everywhere.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,6 +109,11 @@ impl ExecutionId {
         }
     }
 
+    /// Of spans that have no execution.
+    pub fn of_trace(trace_id: TraceId) -> Self {
+        Self(trace_id.to_string())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -209,6 +216,10 @@ mod tests {
         assert_eq!(arn.execution_id(), id);
         let trace = ExecutionId::parse("0123456789abcdef0123456789abcdef").unwrap();
         assert!(trace.to_arn("us-east-1", "000000000000").is_none());
+        assert_eq!(
+            ExecutionId::of_trace(trace.as_str().parse().unwrap()),
+            trace
+        );
         assert!(ExecutionId::parse("0123456789ABCDEF0123456789abcdef").is_err());
     }
 }

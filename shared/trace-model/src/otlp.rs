@@ -2,18 +2,26 @@
 //!
 //! A span's own fields that OTLP has no place for (kind, revision, content summaries) travel
 //! as `stepscope.*` attributes and return to their fields. Not kept of other people's spans:
-//! schema URLs, and the flags and trace state of links.
+//! schema URLs, the flags and trace state of links, and of a span's flags all but whether its
+//! parent is remote.
 
+mod bodies;
+mod canonical;
 mod decode;
 mod encode;
 mod json;
+mod received;
 mod summary;
 mod value;
+mod weight;
 
 pub use decode::{Decoded, Rejected, RejectedReason, decode, decode_received, decode_request};
 pub use encode::{Bodies, encode, encode_to_vec, encode_with};
 pub use json::{from_json, to_json};
-pub use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+pub use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+pub use received::{Form, decode_received_bytes};
 
 use thiserror::Error;
 
@@ -27,6 +35,11 @@ pub enum OtlpError {
     Protobuf(#[source] prost::DecodeError),
     #[error("not an OTLP ExportTraceServiceRequest in JSON")]
     Json(#[source] serde_json::Error),
+    #[error(
+        "the spans would take more than {} MiB of memory: send fewer spans in one request",
+        most_memory >> 20
+    )]
+    TooLarge { most_memory: u64 },
 }
 
 #[cfg(test)]

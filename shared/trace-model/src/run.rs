@@ -11,6 +11,7 @@ pub struct Run {
     pub execution_arn: Option<ExecutionArn>,
     pub trace_id: TraceId,
     pub root_span_id: SpanId,
+    /// The state machine's name; without one, what the spans call their workflow or service.
     pub workflow: String,
     pub status: RunStatus,
     pub started_at: Timestamp,

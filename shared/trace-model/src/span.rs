@@ -217,6 +217,14 @@ impl SpanKind {
         matches!(self, Self::Model | Self::Embedding)
     }
 
+    /// Whether the execution's history alone tells of such spans.
+    pub const fn is_of_history(self) -> bool {
+        matches!(
+            self,
+            Self::Run | Self::State | Self::Iteration | Self::Attempt
+        )
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }

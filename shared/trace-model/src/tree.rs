@@ -262,10 +262,14 @@ const fn place(span: &Span) -> (Timestamp, SpanId) {
     (span.start, span.span_id)
 }
 
-/// Two different tellings with one revision should not be; one of them still has to win
-/// whichever comes first: the one that ended, ended later, or else the greater in bytes.
+/// What comes from the history is displaced by nothing that claims its id. Two different
+/// tellings with one revision should not be; one of them still has to win whichever comes
+/// first: the one that ended, ended later, or else the greater in bytes.
 fn supersedes(span: &Span, known: &Span) -> bool {
-    let rank = |span: &Span| (span.revision, span.end, span.start);
+    let rank = |span: &Span| {
+        let from_history = span.kind.is_of_history();
+        (from_history, span.revision, span.end, span.start)
+    };
     match rank(span).cmp(&rank(known)) {
         Ordering::Greater => true,
         Ordering::Less => false,

@@ -5,9 +5,9 @@ use opentelemetry_proto::tonic::trace::v1::{
 use prost::Message as _;
 use thiserror::Error;
 
-use super::OtlpError;
 use super::summary::take_contents;
 use super::value::decode_attributes;
+use super::{OtlpError, bodies, canonical};
 use crate::{
     AttributeValue, Attributes, Event, Link, OtelKind, Revision, Span, SpanId, SpanKind, Status,
     Timestamp, TraceId, conventions,
@@ -23,7 +23,7 @@ pub struct Decoded {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
-    /// In hex, as they came.
+    /// In hex, as they came; of long ones the beginning.
     pub trace_id: String,
     pub span_id: String,
     pub reason: RejectedReason,
@@ -35,6 +35,12 @@ pub enum RejectedReason {
     InvalidTraceId,
     #[error("span id is all zero or not 8 bytes: send 8 random bytes")]
     InvalidSpanId,
+    #[error("the span has neither a start nor an end: send nanoseconds since 1970")]
+    NoTime,
+}
+
+impl RejectedReason {
+    pub const ALL: [Self; 3] = [Self::InvalidTraceId, Self::InvalidSpanId, Self::NoTime];
 }
 
 /// Reads what [`super::encode_to_vec`] wrote, or another program's request. Trusts our own
@@ -50,7 +56,7 @@ pub fn decode_request(request: ExportTraceServiceRequest) -> Decoded {
 
 /// For requests from outside: nobody there may say where content lies, which kind or revision
 /// a span has, or that it is masked. Their `stepscope.*` attributes are dropped, and the span
-/// is flagged for it.
+/// is flagged for it. Older names are understood, and what is content becomes content.
 pub fn decode_received(request: ExportTraceServiceRequest) -> Decoded {
     decode_spans(request, Sender::Anyone)
 }
@@ -75,7 +81,7 @@ fn decode_spans(request: ExportTraceServiceRequest, sender: Sender) -> Decoded {
                 scope_attributes: decode_attributes(scope.attributes),
             };
             for span in spans {
-                let (trace_id, span_id) = (hex::encode(&span.trace_id), hex::encode(&span.span_id));
+                let (trace_id, span_id) = (shown(&span.trace_id), shown(&span.span_id));
                 match decode_span(span, &span_group) {
                     Ok(span) => decoded.spans.push(span),
                     Err(reason) => decoded.rejected.push(Rejected {
@@ -90,6 +96,9 @@ fn decode_spans(request: ExportTraceServiceRequest, sender: Sender) -> Decoded {
     decoded
 }
 
+/// OTLP: bit 8 says that bit 9 is meant, bit 9 that the parent is another process's.
+const PARENT_IS_REMOTE: u32 = 0x300;
+
 struct SpanGroup<'a> {
     sender: Sender,
     resource: &'a Attributes,
@@ -97,7 +106,7 @@ struct SpanGroup<'a> {
     scope_attributes: Attributes,
 }
 
-fn decode_span(span: OtlpSpan, group: &SpanGroup<'_>) -> Result<Span, RejectedReason> {
+fn decode_span(mut span: OtlpSpan, group: &SpanGroup<'_>) -> Result<Span, RejectedReason> {
     let trace_id = trace_id(&span.trace_id).ok_or(RejectedReason::InvalidTraceId)?;
     let span_id = span_id(&span.span_id).ok_or(RejectedReason::InvalidSpanId)?;
     let parent_span_id = self::span_id(&span.parent_span_id);
@@ -116,9 +125,16 @@ fn decode_span(span: OtlpSpan, group: &SpanGroup<'_>) -> Result<Span, RejectedRe
             flags.push(conventions::FLAG_OWN_ATTRIBUTES_DROPPED);
         }
     }
+    if group.sender == Sender::Anyone && span.start_time_unix_nano == 0 {
+        if span.end_time_unix_nano == 0 {
+            return Err(RejectedReason::NoTime);
+        }
+        flags.push(conventions::FLAG_NO_START);
+        span.start_time_unix_nano = span.end_time_unix_nano;
+    }
     let end =
         (span.end_time_unix_nano != 0).then(|| Timestamp::from_unix_nanos(span.end_time_unix_nano));
-    let kind = take_kind(&mut attributes).unwrap_or_else(|| foreign_kind(&attributes));
+    let kind = take_kind(&mut attributes).unwrap_or_else(|| canonical::kind(&attributes));
     let revision = take_revision(&mut attributes).unwrap_or(if end.is_some() {
         Revision::FINISHED
     } else {
@@ -169,7 +185,19 @@ fn decode_span(span: OtlpSpan, group: &SpanGroup<'_>) -> Result<Span, RejectedRe
     for flag in flags {
         decoded.flag(flag);
     }
+    if group.sender == Sender::Anyone {
+        if span.flags & PARENT_IS_REMOTE == PARENT_IS_REMOTE {
+            decoded.set(conventions::PARENT_IS_REMOTE, true);
+        }
+        canonical::fill(&mut decoded);
+        bodies::take(&mut decoded);
+    }
     Ok(decoded)
+}
+
+fn shown(id: &[u8]) -> String {
+    const LONGEST: usize = 32;
+    hex::encode(&id[..id.len().min(LONGEST)])
 }
 
 fn trace_id(bytes: &[u8]) -> Option<TraceId> {
@@ -192,23 +220,6 @@ fn take_revision(attributes: &mut Attributes) -> Option<Revision> {
     let revision = u32::try_from(revision).ok()?;
     attributes.shift_remove(conventions::REVISION);
     Some(Revision(revision))
-}
-
-/// What a span of another's instrumentation shows, by OpenTelemetry's attributes. Never a
-/// run, state or attempt: those come from the history alone.
-fn foreign_kind(attributes: &Attributes) -> SpanKind {
-    let operation = attributes
-        .get(conventions::OPERATION_NAME)
-        .and_then(AttributeValue::as_str);
-    match operation {
-        Some("chat" | "text_completion" | "generate_content") => SpanKind::Model,
-        Some("embeddings") => SpanKind::Embedding,
-        Some("retrieval") => SpanKind::Retrieval,
-        Some("execute_tool") => SpanKind::Tool,
-        Some("create_agent" | "invoke_agent") => SpanKind::Agent,
-        _ if attributes.contains_key(conventions::HTTP_REQUEST_METHOD) => SpanKind::Http,
-        _ => SpanKind::Internal,
-    }
 }
 
 fn otel_kind(kind: i32) -> OtelKind {

@@ -32,7 +32,8 @@ pub fn to_json(mut request: ExportTraceServiceRequest) -> Result<String, OtlpErr
     serde_json::to_string(&request).map_err(OtlpError::Json)
 }
 
-/// Fields we do not know are ignored, absent ones have protobuf's defaults.
+/// Fields we do not know are ignored, absent ones have protobuf's defaults. An id that is not
+/// hex is an id of the wrong length: its span is rejected, not the request.
 pub fn from_json(json: &[u8]) -> Result<ExportTraceServiceRequest, OtlpError> {
     let mut json: Json = serde_json::from_slice(json).map_err(OtlpError::Json)?;
     complete(&mut json);
@@ -79,6 +80,12 @@ fn complete(json: &mut Json) {
                 fields.insert(value.0.to_owned(), value.1);
             }
             for (key, value) in fields {
+                if let ("traceId" | "spanId" | "parentSpanId", Json::String(id)) =
+                    (key.as_str(), &mut *value)
+                    && hex::decode(id.as_bytes()).is_err()
+                {
+                    "ff".clone_into(id);
+                }
                 if let ("arrayValue" | "kvlistValue", Json::Object(list)) =
                     (key.as_str(), &mut *value)
                 {

@@ -4,7 +4,7 @@ use opentelemetry_proto::tonic::common::v1::{
     AnyValue, ArrayValue, InstrumentationScope, KeyValue, any_value,
 };
 use opentelemetry_proto::tonic::trace::v1::{
-    ResourceSpans, ScopeSpans, Span as OtlpSpan, span::Link as OtlpLink,
+    ResourceSpans, ScopeSpans, Span as OtlpSpan, span, span::Link as OtlpLink,
 };
 use proptest::prelude::*;
 use prost::Message as _;
@@ -391,4 +391,300 @@ fn hard_case_16_json_10000_levels_deep_is_an_error() {
     }];
     let protobuf = request(vec![span]).encode_to_vec();
     assert!(matches!(decode(&protobuf), Err(OtlpError::Protobuf(_))));
+}
+
+fn received(span: OtlpSpan) -> Span {
+    decode_received(request(vec![span])).spans.remove(0)
+}
+
+fn int(key: &str, value: i64) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue {
+            value: Some(any_value::Value::IntValue(value)),
+        }),
+        ..KeyValue::default()
+    }
+}
+
+#[test]
+fn older_names_are_understood_and_stay() {
+    let span = received(OtlpSpan {
+        attributes: vec![
+            text("gen_ai.system", "az.ai.openai"),
+            text(conventions::REQUEST_MODEL, "gpt-4o"),
+            int("gen_ai.usage.prompt_tokens", 12),
+            int("gen_ai.usage.completion_tokens", 5),
+            int("gen_ai.usage.cache_read_input_tokens", 4),
+            text("gen_ai.response.finish_reason", "stop"),
+            text("http.method", "POST"),
+        ],
+        ..foreign()
+    });
+    assert_eq!(span.kind, SpanKind::Model);
+    assert_eq!(
+        span.text(conventions::PROVIDER_NAME),
+        Some("azure.ai.openai")
+    );
+    assert_eq!(span.text("gen_ai.system"), Some("az.ai.openai"));
+    let usage = crate::Usage::of(&span).unwrap();
+    assert_eq!(
+        (usage.input_tokens, usage.output_tokens, usage.cached_tokens),
+        (Some(12), Some(5), Some(4))
+    );
+    let AttributeValue::Map(mapped) = &span.attributes[conventions::MAPPED] else {
+        panic!("{span:?}");
+    };
+    assert_eq!(
+        mapped[conventions::USAGE_INPUT_TOKENS],
+        "gen_ai.usage.prompt_tokens".into()
+    );
+    assert_eq!(
+        span.attributes[conventions::FINISH_REASONS],
+        AttributeValue::Array(vec!["stop".into()])
+    );
+}
+
+#[test]
+fn a_current_name_wins_over_an_older_one() {
+    let span = received(OtlpSpan {
+        attributes: vec![
+            int("gen_ai.usage.prompt_tokens", 12),
+            int(conventions::USAGE_INPUT_TOKENS, 13),
+        ],
+        ..foreign()
+    });
+    assert_eq!(span.int(conventions::USAGE_INPUT_TOKENS), Some(13));
+    assert!(!span.attributes.contains_key(conventions::MAPPED));
+}
+
+#[test]
+fn cached_tokens_beside_the_others_are_counted_once() {
+    let call = |input: i64| {
+        received(OtlpSpan {
+            attributes: vec![
+                text(conventions::OPERATION_NAME, "chat"),
+                int(conventions::USAGE_INPUT_TOKENS, input),
+                int(conventions::USAGE_CACHE_READ, 900),
+            ],
+            ..foreign()
+        })
+    };
+    let beside = call(10);
+    assert_eq!(beside.int(conventions::USAGE_INPUT_TOKENS), Some(910));
+    assert_eq!(beside.int(conventions::REPORTED_INPUT_TOKENS), Some(10));
+    assert_eq!(call(910).int(conventions::USAGE_INPUT_TOKENS), Some(910));
+}
+
+#[test]
+fn a_reported_cost_goes_before_our_prices() {
+    let mut call = received(OtlpSpan {
+        attributes: vec![
+            text(conventions::OPERATION_NAME, "chat"),
+            int(conventions::USAGE_INPUT_TOKENS, 10),
+            KeyValue {
+                key: "gen_ai.usage.cost".to_owned(),
+                value: Some(AnyValue {
+                    value: Some(any_value::Value::DoubleValue(0.25)),
+                }),
+                ..KeyValue::default()
+            },
+        ],
+        ..foreign()
+    });
+    crate::apply_cost(&mut call);
+    assert_eq!(call.int(conventions::COST_PICO_USD), Some(250_000_000_000));
+    assert_eq!(call.text(conventions::PRICE_TABLE), Some("reported"));
+}
+
+#[test]
+fn what_people_wrote_becomes_content() {
+    let long = "x".repeat(5000);
+    let span = received(OtlpSpan {
+        attributes: vec![
+            text(conventions::INPUT_MESSAGES, r#"[{"role":"user"}]"#),
+            text("gen_ai.completion.0.role", "assistant"),
+            text("gen_ai.completion.0.content", "good evening"),
+            text("db.query.text", &long),
+            text("short", "stays"),
+        ],
+        events: vec![
+            span::Event {
+                name: "gen_ai.content.prompt".to_owned(),
+                attributes: vec![text("gen_ai.prompt", "hello")],
+                ..span::Event::default()
+            },
+            span::Event {
+                name: "exception".to_owned(),
+                attributes: vec![
+                    text("exception.type", "Timeout"),
+                    text("db.query.text", &long),
+                ],
+                ..span::Event::default()
+            },
+        ],
+        ..foreign()
+    });
+    let content = |field: &str| {
+        let content = span.content.get(field);
+        let content = content.unwrap_or_else(|| panic!("no {field} in {:?}", span.content.keys()));
+        (content.media_type.as_str(), content.as_text().unwrap())
+    };
+    assert_eq!(
+        content(conventions::INPUT_MESSAGES),
+        ("application/json", r#"[{"role":"user"}]"#)
+    );
+    let said = r#"[{"role":"assistant","content":"good evening"}]"#;
+    assert_eq!(
+        content(conventions::OUTPUT_MESSAGES),
+        ("application/json", said)
+    );
+    assert_eq!(content("gen_ai.prompt"), ("text/plain", "hello"));
+    assert_eq!(content("db.query.text"), ("text/plain", long.as_str()));
+    assert_eq!(content("events.1.db.query.text").1, long);
+    assert_eq!(span.attributes.keys().collect::<Vec<_>>(), ["short"]);
+    assert_eq!(span.events[1].attributes.len(), 1);
+}
+
+#[test]
+fn messages_told_as_events_become_content_in_their_order() {
+    let said = |name: &str, content: &str| span::Event {
+        name: name.to_owned(),
+        attributes: vec![text("content", content)],
+        ..span::Event::default()
+    };
+    let span = received(OtlpSpan {
+        events: vec![
+            said("gen_ai.system.message", "be kind"),
+            said("gen_ai.user.message", "hello"),
+            said("gen_ai.choice", "good evening"),
+        ],
+        ..foreign()
+    });
+    let expected = r#"[{"role":"system","content":"be kind"},{"role":"user","content":"hello"}]"#;
+    let input = &span.content[conventions::INPUT_MESSAGES];
+    assert_eq!(input.as_text(), Some(expected));
+    assert!(span.content.contains_key(conventions::OUTPUT_MESSAGES));
+    assert!(span.events.iter().all(|event| event.attributes.is_empty()));
+}
+
+#[test]
+fn hard_case_13_a_span_without_times_is_rejected_and_one_without_a_start_flagged() {
+    let decoded = decode_received(request(vec![
+        OtlpSpan {
+            start_time_unix_nano: 0,
+            end_time_unix_nano: 0,
+            ..foreign()
+        },
+        OtlpSpan {
+            start_time_unix_nano: 0,
+            ..foreign()
+        },
+    ]));
+    assert_eq!(decoded.rejected[0].reason, RejectedReason::NoTime);
+    let span = &decoded.spans[0];
+    assert_eq!(Some(span.start), span.end);
+    assert_eq!(
+        span.flags().collect::<Vec<_>>(),
+        [conventions::FLAG_NO_START]
+    );
+}
+
+#[test]
+fn json_with_an_id_that_is_no_hex_loses_that_span_only() {
+    let json = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[
+        {"traceId":"AAECAwQFBgcICQoLDA0ODw==","spanId":"b7ad6b7169203331","endTimeUnixNano":"5"},
+        {"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331",
+         "parentSpanId":"zz","endTimeUnixNano":"5"}]}]}]}"#;
+    let decoded = decode_received_bytes(json, Form::Json, 1 << 20).unwrap();
+    assert_eq!(decoded.rejected[0].reason, RejectedReason::InvalidTraceId);
+    let flags: Vec<_> = decoded.spans[0].flags().collect();
+    assert!(
+        flags.contains(&conventions::FLAG_INVALID_PARENT),
+        "{flags:?}"
+    );
+}
+
+#[test]
+fn hard_case_12_json_s_enums_are_numbers() {
+    let json = |kind: &str| {
+        format!(
+            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"kind":{kind},"endTimeUnixNano":"5",
+            "traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331"}}]}}]}}]}}"#
+        )
+    };
+    let span = decode_received(from_json(json("3").as_bytes()).unwrap())
+        .spans
+        .remove(0);
+    assert_eq!(span.otel_kind, crate::OtelKind::Client);
+    let error = from_json(json(r#""SPAN_KIND_CLIENT""#).as_bytes());
+    assert!(matches!(error, Err(OtlpError::Json(_))));
+}
+
+#[test]
+fn hard_case_11_what_would_take_much_memory_is_refused_unread() {
+    fn check(bytes: &[u8], form: Form) {
+        let refused = decode_received_bytes(bytes, form, 64 << 20);
+        assert!(
+            matches!(refused, Err(OtlpError::TooLarge { .. })),
+            "{form:?} of {} bytes",
+            bytes.len()
+        );
+    }
+    // Each empty span is two bytes.
+    let empty_spans = ScopeSpans {
+        spans: vec![OtlpSpan::default(); 200_000],
+        ..ScopeSpans::default()
+    };
+    let of_spans = |resource: Vec<KeyValue>, scope_spans: ScopeSpans| {
+        let resource = opentelemetry_proto::tonic::resource::v1::Resource {
+            attributes: resource,
+            ..Default::default()
+        };
+        ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans {
+                resource: Some(resource),
+                scope_spans: vec![scope_spans],
+                ..ResourceSpans::default()
+            }],
+        }
+    };
+    let request = of_spans(Vec::new(), empty_spans).encode_to_vec();
+    assert!(request.len() < 500_000);
+    check(&request, Form::Protobuf);
+    // A thousand spans, each of which would carry a resource of 100 KB.
+    let spans = ScopeSpans {
+        spans: vec![foreign(); 1000],
+        ..ScopeSpans::default()
+    };
+    let request = of_spans(vec![text("host.name", &"x".repeat(100_000))], spans);
+    check(&request.encode_to_vec(), Form::Protobuf);
+    check(to_json(request).unwrap().as_bytes(), Form::Json);
+    let zeros = format!(r#"{{"unknown":[0{}]}}"#, ",0".repeat(500_000));
+    check(zeros.as_bytes(), Form::Json);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_weighed_and_decode_or_are_refused(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200)
+    ) {
+        for form in [Form::Protobuf, Form::Json] {
+            let _ = decode_received_bytes(&bytes, form, 1 << 20);
+        }
+    }
+
+    #[test]
+    fn what_is_received_is_decoded_whole(
+        spans in proptest::collection::vec(arbitrary::span(), 0..5)
+    ) {
+        let spans: Vec<_> = spans.iter().collect();
+        let protobuf = encode_to_vec(&spans);
+        let decoded = decode_received_bytes(&protobuf, Form::Protobuf, u64::MAX).unwrap();
+        prop_assert_eq!(decoded.spans.len() + decoded.rejected.len(), spans.len());
+        prop_assert!(super::weight::of_protobuf(&protobuf) >= protobuf.len() as u64);
+        let json = to_json(encode(&spans)).unwrap();
+        let from_json = decode_received_bytes(json.as_bytes(), Form::Json, u64::MAX).unwrap();
+        prop_assert_eq!(from_json.spans.len(), decoded.spans.len());
+    }
 }
