@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use trace_model::{Revision, Span, SpanId, Totals};
+use trace_model::{Revision, RunOfSpans, Span, SpanId, Totals};
 use trace_store::{StoredSpan, Summary, TraceStructure};
 
 /// Clocks of one region's machines agree to within this; more is told.
@@ -20,6 +20,7 @@ pub fn summarise(structure: &TraceStructure) -> Summary {
         totals: Totals::of(spans()),
         redactions,
         notices: notices(&spans().collect::<Vec<_>>()),
+        run_of_spans: RunOfSpans::of(spans()),
         structure_revision: structure.revision,
     }
 }

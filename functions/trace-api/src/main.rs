@@ -16,13 +16,6 @@ async fn main() -> Result<(), lambda_http::Error> {
     let clock = Clock::system();
     logging::init(LogFormat::Json, &config.log_filter, clock.clone())?;
     let clients = AwsClients::from_env().await;
-    let trusted = config.issuer()?;
-    let mut issuer = IssuerConfig::recognise(
-        &trusted.issuer,
-        trusted.jwks_uri.to_string(),
-        trusted.audiences.clone(),
-    );
-    issuer.tenant_claim.clone_from(&trusted.tenant_claim);
     let stored_at = StoreConfig::try_from(&config)?;
     let sessions = config.tenant_role.as_deref();
     let sessions = sessions.and_then(|role_arn| clients.tenant_sessions(role_arn));
@@ -30,7 +23,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         Some(sessions) => TenantStores::by_tenant(sessions, stored_at, clock.clone()),
         None => TenantStores::shared(TraceStore::of_process(&config, &clients, clock.clone())?),
     };
-    let identity = IdentityConfig::new(vec![issuer]);
+    let identity = IdentityConfig::new(vec![IssuerConfig::from(config.issuer()?)]);
     let state = ApiState {
         stores,
         authenticator: Arc::new(Authenticator::new(identity, &http_client()?)?),

@@ -322,7 +322,7 @@ impl IntoResponse for Problem {
 
 impl From<AuthenticationError> for Problem {
     fn from(error: AuthenticationError) -> Self {
-        if let AuthenticationError::KeysUnavailable { .. } = error {
+        if error.is_unavailable() {
             return Self::unavailable("authenticate", &error);
         }
         let challenge = HeaderValue::from_static(error.challenge());

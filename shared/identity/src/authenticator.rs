@@ -3,6 +3,8 @@ use std::time::Duration;
 use reqwest::{Client, Url};
 use trace_model::{TenantId, Timestamp};
 
+use crate::api_key::is_api_key;
+use crate::api_keys::ApiKeys;
 use crate::config::{IdentityConfig, IssuerConfig, KeySource};
 use crate::error::{AuthenticationError, IdentityError};
 use crate::key_cache::{KeyCache, KeyCachePolicy, NoKey, Wanted};
@@ -16,16 +18,17 @@ use crate::token::{UnverifiedToken, bearer_token};
 pub struct Authenticator {
     issuers: Vec<Issuer>,
     leeway: Duration,
+    api_keys: Option<ApiKeys>,
 }
 
 /// Who is calling, as their token says and its issuer vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub tenant: TenantId,
-    /// The token's `sub`: printable, 255 bytes at most.
+    /// The token's `sub`: printable, 255 bytes at most. Of an API key `key:` and its id.
     pub subject: String,
     pub scopes: Scopes,
-    /// The token's `exp`, without leeway.
+    /// The token's `exp`, without leeway, or when the API key expires.
     pub expires_at: Timestamp,
 }
 
@@ -65,17 +68,30 @@ impl Authenticator {
         Ok(Self {
             issuers,
             leeway: config.leeway,
+            api_keys: None,
         })
     }
 
-    /// `authorization` is the header's value. All errors mean 401, but
-    /// [`AuthenticationError::KeysUnavailable`], which means 503.
+    /// API keys are accepted too.
+    #[must_use]
+    pub fn with_api_keys(mut self, api_keys: ApiKeys) -> Self {
+        self.api_keys = Some(api_keys);
+        self
+    }
+
+    /// `authorization` is the header's value: a bearer token, or an API key in its place. All
+    /// errors mean 401, but those that [`AuthenticationError::is_unavailable`] tells, which mean
+    /// 503.
     pub async fn authenticate(
         &self,
         authorization: Option<&str>,
         now: Timestamp,
     ) -> Result<Caller, AuthenticationError> {
-        let token = UnverifiedToken::parse(bearer_token(authorization)?)?;
+        let token = bearer_token(authorization)?;
+        if is_api_key(token) {
+            return self.authenticate_api_key(token, now).await;
+        }
+        let token = UnverifiedToken::parse(token)?;
         let name = token.claims.issuer()?;
         let issuer = self
             .issuers
@@ -97,6 +113,20 @@ impl Authenticator {
         token
             .claims
             .verify(&issuer.config, media_type, self.leeway, now)
+    }
+}
+
+impl Authenticator {
+    /// For a header that holds an API key alone, such as `x-api-key`.
+    pub async fn authenticate_api_key(
+        &self,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Caller, AuthenticationError> {
+        match &self.api_keys {
+            Some(api_keys) => api_keys.authenticate(key, now).await,
+            None => Err(AuthenticationError::NoApiKeysHere),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use lambda_process::TrustedIssuer;
 use serde_json::Value;
 
 /// The claim that names the tenant, unless an issuer is configured otherwise.
@@ -138,6 +139,17 @@ impl IssuerConfig {
             }
         } else {
             Self::new(issuer, keys, audiences)
+        }
+    }
+}
+
+/// The issuer that a process's settings name.
+impl From<&TrustedIssuer> for IssuerConfig {
+    fn from(trusted: &TrustedIssuer) -> Self {
+        let uri = trusted.jwks_uri.to_string();
+        Self {
+            tenant_claim: trusted.tenant_claim.clone(),
+            ..Self::recognise(&trusted.issuer, uri, trusted.audiences.clone())
         }
     }
 }

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 use trace_model::InvalidTenantId;
+use trace_store::StoreError;
 
 use crate::keys::InvalidKeySet;
 
@@ -21,7 +22,7 @@ pub enum AuthenticationError {
     UnknownIssuer,
     #[error("the token's key is not among its issuer's")]
     UnknownKey,
-    /// The one that is no fault of the caller: 503, and worth another try.
+    /// No fault of the caller: 503, and worth another try.
     #[error("the keys of issuer {issuer} cannot be had at the moment: try again later")]
     KeysUnavailable { issuer: String },
     #[error("the token's signature is wrong")]
@@ -49,9 +50,37 @@ pub enum AuthenticationError {
         #[source]
         source: InvalidTenantId,
     },
+    #[error(
+        "the API key is not whole: it is of the form stepscope_TENANT_ID_SECRET, as \
+         `stepscope keys create` printed it"
+    )]
+    MalformedApiKey,
+    #[error(
+        "the API key is not valid: unknown, revoked or expired; make another with \
+         `stepscope keys create`"
+    )]
+    UnknownApiKey,
+    #[error("API keys are not accepted here: send an access token")]
+    NoApiKeysHere,
+    #[error("both an Authorization and an x-api-key header: send one of them, once")]
+    TwoCredentials,
+    /// Like [`Self::KeysUnavailable`] no fault of the caller.
+    #[error("API keys cannot be looked up at the moment: try again later")]
+    ApiKeysUnavailable {
+        #[source]
+        source: StoreError,
+    },
 }
 
 impl AuthenticationError {
+    /// Whether the same request may be let in later: 503 instead of 401.
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(
+            self,
+            Self::KeysUnavailable { .. } | Self::ApiKeysUnavailable { .. }
+        )
+    }
+
     /// The `WWW-Authenticate` value of RFC 6750, section 3: a request without credentials is
     /// told nothing more than the scheme.
     pub const fn challenge(&self) -> &'static str {
@@ -106,4 +135,16 @@ pub enum IdentityError {
     Lifetime { seconds: u64, longest: u64 },
     #[error("{found:?} cannot be a token's subject; expected 1 to 255 printable characters")]
     Subject { found: String },
+    #[error("{found:?} cannot be an API key's name; expected 1 to 255 printable characters")]
+    KeyName { found: String },
+    #[error("an API key cannot live for {seconds} s; expected 1 s to {longest} s")]
+    KeyLifetime { seconds: u64, longest: u64 },
+    #[error("an API key without a scope may do nothing: name one")]
+    KeyWithoutScope,
+    #[error("cannot {operation} API keys")]
+    KeyStore {
+        operation: &'static str,
+        #[source]
+        source: StoreError,
+    },
 }

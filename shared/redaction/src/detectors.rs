@@ -13,6 +13,7 @@ mod payment_card;
 mod private_key;
 mod service_token;
 mod slack;
+mod stepscope;
 mod stripe;
 mod task_token;
 mod url_credentials;
@@ -55,7 +56,7 @@ pub(crate) enum WhereFound {
 }
 
 /// Which of two that overlap names the mask: the one listed first.
-pub(crate) static DETECTORS: [Detector; 17] = [
+pub(crate) static DETECTORS: [Detector; 18] = [
     private_key::DETECTOR,
     task_token::DETECTOR,
     json_web_token::DETECTOR,
@@ -64,6 +65,7 @@ pub(crate) static DETECTORS: [Detector; 17] = [
     git_host::DETECTOR,
     slack::DETECTOR,
     stripe::DETECTOR,
+    stepscope::DETECTOR,
     model_provider::DETECTOR,
     google::DETECTOR,
     azure::DETECTOR,

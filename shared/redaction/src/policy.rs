@@ -18,7 +18,7 @@ impl Policy {
     /// Secrets by well-known formats and by key name, email addresses, payment cards.
     pub fn standard() -> Self {
         Self {
-            name: "standard-1".to_owned(),
+            name: "standard-2".to_owned(),
         }
     }
 

@@ -16,7 +16,17 @@ use trace_model::{
 };
 
 /// What must be gone, and the text that it is in.
-const SECRETS: [(&str, &str); 19] = [
+const SECRETS: [(&str, &str); 20] = [
+    (
+        concat!(
+            "stepscope_acme_0123456789abcdef_",
+            "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"
+        ),
+        concat!(
+            "x-api-key stepscope_acme_0123456789abcdef_",
+            "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"
+        ),
+    ),
     ("AKIAIOSFODNN7EXAMPLE", "id AKIAIOSFODNN7EXAMPLE"),
     (
         "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",

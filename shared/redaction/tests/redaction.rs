@@ -229,7 +229,7 @@ fn hard_case_26_a_model_call_s_own_attributes_stay() {
     let mut after = masked.span().attributes.clone();
     assert_eq!(
         after.shift_remove(conventions::REDACTION_POLICY),
-        Some("standard-1".into())
+        Some("standard-2".into())
     );
     assert_eq!(after, before);
     assert!(masked.redactions().is_empty());

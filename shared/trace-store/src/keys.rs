@@ -41,6 +41,16 @@ pub(crate) fn notes_partition(owner: &str) -> String {
 /// Under which all traces' objects lie.
 pub(crate) const OBJECTS_PREFIX: &str = "t/";
 
+/// Where a tenant's API keys lie: not under `<tenant>#`, so that neither a role that writes a
+/// tenant's spans makes keys, nor one that reads its traces reads their hashes.
+pub(crate) fn api_keys_partition(tenant: &TenantId) -> String {
+    format!("{tenant}/api-keys")
+}
+
+pub(crate) fn api_key_sort_key(id: &str) -> String {
+    format!("key#{id}")
+}
+
 /// An earlier run of the same execution name.
 pub(crate) fn earlier_run_sort_key(started_at: Timestamp) -> String {
     format!("{RUN_SORT_KEY}#{}", padded(started_at))
@@ -170,6 +180,7 @@ mod tests {
         let key = chunk_key(&tenant, trace_id, Timestamp::from_unix_nanos(7), "9abc");
         assert_eq!(key.partition(), "acme#0af7651916cd43dd8448eb211c80319c#1");
         assert_eq!(key.sort_key, "chunk#00000000000000000007#9abc");
+        assert_eq!(api_keys_partition(&tenant), "acme/api-keys");
         assert_eq!(
             content_key(&tenant, trace_id, "f0"),
             (

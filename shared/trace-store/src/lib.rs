@@ -7,6 +7,7 @@
 
 mod abandon;
 mod announce;
+mod api_keys;
 mod artifacts;
 mod body;
 mod chunk;
@@ -33,6 +34,7 @@ mod tenants;
 mod write;
 
 pub use abandon::AbandonedSpans;
+pub use api_keys::{Revocation, StoredApiKey};
 pub use artifacts::{Artifact, ArtifactWrite, NewArtifact};
 pub use config::StoreConfig;
 pub use error::StoreError;

@@ -72,10 +72,14 @@ impl StoredSpan {
         }
     }
 
-    /// Of two tellings of one span the higher revision counts. Of two of the same revision,
-    /// which only a fault of a writer makes, always the same one.
+    /// Of two tellings of one span the higher revision counts, and what comes from the history
+    /// is displaced by nothing that claims its id. Of two of the same revision, which only a
+    /// fault of a writer makes, always the same one.
     pub(crate) fn outranks(&self, other: &Self) -> bool {
-        let rank = |span: &Self| (span.span().revision, span.span().end);
+        let rank = |span: &Self| {
+            let span = span.span();
+            (span.kind.is_of_history(), span.revision, span.end)
+        };
         (rank(self), &self.chunk.sort_key) > (rank(other), &other.chunk.sort_key)
     }
 }

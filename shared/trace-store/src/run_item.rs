@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue as SdkValue;
 use serde::Serialize;
 use serde_dynamo::{from_attribute_value, to_attribute_value};
 use trace_model::{
-    ExecutionArn, ExecutionId, Run, RunStatus, TenantId, Timestamp, Totals, TraceId,
+    ExecutionArn, ExecutionId, Run, RunOfSpans, RunStatus, TenantId, Timestamp, Totals, TraceId,
 };
 
 use crate::item::{SdkItem, StoredItem, number, text};
@@ -19,6 +19,8 @@ pub(crate) const REDRIVES: &str = "redrives";
 pub(crate) const REVISION: &str = "revision";
 pub(crate) const SUMMARY_REVISION: &str = "summary_revision";
 pub(crate) const NAME_REUSED_AT: &str = "name_reused_at";
+/// While no execution is recorded: the run is what its spans say.
+pub(crate) const IS_OF_SPANS: &str = "is_of_spans";
 const EXECUTION_ID: &str = "execution_id";
 const EXECUTION_ARN: &str = "execution_arn";
 const ROOT_SPAN_ID: &str = "root_span_id";
@@ -62,6 +64,32 @@ pub(crate) fn run_attributes(run: &Run) -> SdkItem {
         set(NOTICES, texts(&run.notices));
     }
     attributes
+}
+
+/// The same of a run without an execution: its id is its trace's.
+pub(crate) fn attributes_of_spans(
+    tenant: &TenantId,
+    trace_id: TraceId,
+    run: &RunOfSpans,
+) -> SdkItem {
+    run_attributes(&Run {
+        tenant: tenant.clone(),
+        execution_id: ExecutionId::of_trace(trace_id),
+        execution_arn: None,
+        trace_id,
+        root_span_id: run.root_span_id,
+        workflow: run.workflow.clone(),
+        status: run.status,
+        started_at: run.started_at,
+        finished_at: run.finished_at,
+        redrives: 0,
+        error: run.error.clone(),
+        totals: None,
+        redactions: BTreeMap::new(),
+        notices: Vec::new(),
+        revision: 0,
+        expires_at: None,
+    })
 }
 
 pub(crate) fn summary_attributes(summary: &Summary) -> Result<SdkItem, StoreError> {

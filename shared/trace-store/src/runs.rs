@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use trace_model::{Run, RunStatus, TenantId, Timestamp, Totals, TraceId};
+use aws_sdk_dynamodb::types::AttributeValue as SdkValue;
+use trace_model::{Run, RunOfSpans, RunStatus, TenantId, Timestamp, Totals, TraceId};
 
 use crate::item::{self, SdkItem, StoredItem, number, primary_key, text};
 use crate::keys::{FORMAT_VERSION, RUN_SORT_KEY, earlier_run_sort_key, run_partition};
@@ -32,6 +33,8 @@ pub struct Summary {
     /// How many values were masked, by detector.
     pub redactions: BTreeMap<String, u64>,
     pub notices: Vec<String>,
+    /// What the run is as long as no execution is recorded for its trace; `None` without spans.
+    pub run_of_spans: Option<RunOfSpans>,
     /// [`crate::TraceStructure::revision`] of the structure it was computed from.
     pub structure_revision: u64,
 }
@@ -89,39 +92,109 @@ impl TraceStore {
         self.record(run, Telling::Closed).await
     }
 
+    /// Notes that spans come for a trace whose execution is not recorded, not yet or because
+    /// there is none. From then on, until one is recorded, summaries say what the run is; it is
+    /// listed with the first of them. Changes nothing for a trace that has a run.
+    pub async fn open_trace(
+        &self,
+        tenant: &TenantId,
+        trace_id: TraceId,
+    ) -> Result<RunWrite, StoreError> {
+        let now = self.clock.now();
+        let stored = self.run_item(tenant, trace_id).await?;
+        let is_live = match &stored {
+            Some(item) => StoredItem::open(item.clone().into(), WHAT, now)?.is_some(),
+            None => true,
+        };
+        let expired = stored.as_ref().filter(|_| !is_live);
+        let is_known = |item: &SdkItem| {
+            item.contains_key(run_item::STARTED_AT) || item.contains_key(run_item::IS_OF_SPANS)
+        };
+        if expired.is_none() && stored.as_ref().is_some_and(is_known) {
+            return Ok(RunWrite::Unchanged);
+        }
+        self.register_tenant(tenant).await?;
+        let expires_at = now.plus(self.config.retention).as_unix_seconds();
+        let set = SdkItem::from([
+            (item::VERSION.to_owned(), number(u64::from(FORMAT_VERSION))),
+            (TABLE.ttl_attribute.to_owned(), number(expires_at)),
+            (run_item::IS_OF_SPANS.to_owned(), SdkValue::Bool(true)),
+        ]);
+        if let Some(expired) = expired {
+            return self.replace_expired(expired, set).await;
+        }
+        let update = Update {
+            key: primary_key(run_partition(tenant, trace_id), RUN_SORT_KEY),
+            set,
+            remove: Vec::new(),
+            condition: "attribute_not_exists(#started_at)".to_owned(),
+            names: vec![("#started_at", run_item::STARTED_AT)],
+            values: Vec::new(),
+        };
+        Ok(match self.update(&update).await? {
+            Attempt::Written => RunWrite::Written,
+            Attempt::Refused => RunWrite::Unchanged,
+        })
+    }
+
     /// Keeps the summary unless one of a newer structure is there. May come before the run is
-    /// opened: then it waits, unseen.
+    /// opened: then it waits, unseen. For a trace that [`Self::open_trace`] opened and that has
+    /// no execution it says what the run is, too.
     pub async fn write_summary(
         &self,
         tenant: &TenantId,
         trace_id: TraceId,
         summary: &Summary,
     ) -> Result<SummaryWrite, StoreError> {
-        let now = self.clock.now();
-        let expires_at = now.plus(self.config.retention).as_unix_seconds();
-        let mut set = run_item::summary_attributes(summary)?;
-        set.insert(item::VERSION.to_owned(), number(u64::from(FORMAT_VERSION)));
-        set.insert(TABLE.ttl_attribute.to_owned(), number(expires_at));
-        let condition = "(attribute_not_exists(#expires_at) OR #expires_at > :now) \
-             AND (attribute_not_exists(#summary_revision) OR #summary_revision < :given)";
-        let update = Update {
-            key: primary_key(run_partition(tenant, trace_id), RUN_SORT_KEY),
-            set,
-            remove: Vec::new(),
-            condition,
-            names: vec![
+        for _ in 0..ROUNDS {
+            let now = self.clock.now();
+            let stored = self.run_item(tenant, trace_id).await?.unwrap_or_default();
+            let number_of = |name: &str| stored.get(name)?.as_n().ok()?.parse::<u64>().ok();
+            let has_expired =
+                number_of(TABLE.ttl_attribute).is_some_and(|at| at <= now.as_unix_seconds());
+            let is_newer = number_of(run_item::SUMMARY_REVISION)
+                .is_some_and(|revision| revision >= summary.structure_revision);
+            if has_expired || is_newer {
+                return Ok(SummaryWrite::Outdated);
+            }
+            let expires_at = now.plus(self.config.retention).as_unix_seconds();
+            let mut set = run_item::summary_attributes(summary)?;
+            set.insert(item::VERSION.to_owned(), number(u64::from(FORMAT_VERSION)));
+            set.insert(TABLE.ttl_attribute.to_owned(), number(expires_at));
+            let mut condition = "(attribute_not_exists(#expires_at) OR #expires_at > :now) \
+                 AND (attribute_not_exists(#summary_revision) OR #summary_revision < :given)"
+                .to_owned();
+            let mut names = vec![
                 ("#expires_at", TABLE.ttl_attribute),
                 ("#summary_revision", run_item::SUMMARY_REVISION),
-            ],
-            values: vec![
-                (":now", now.as_unix_seconds()),
-                (":given", summary.structure_revision),
-            ],
-        };
-        Ok(match self.update(&update).await? {
-            Attempt::Written => SummaryWrite::Written,
-            Attempt::Refused => SummaryWrite::Outdated,
-        })
+            ];
+            let mut remove = Vec::new();
+            if let Some(run) = &summary.run_of_spans {
+                names.push(("#is_of_spans", run_item::IS_OF_SPANS));
+                if stored.contains_key(run_item::IS_OF_SPANS) {
+                    condition += " AND attribute_exists(#is_of_spans)";
+                    set.extend(run_item::attributes_of_spans(tenant, trace_id, run));
+                    remove = said_of_an_end(&set);
+                } else {
+                    condition += " AND attribute_not_exists(#is_of_spans)";
+                }
+            }
+            let update = Update {
+                key: primary_key(run_partition(tenant, trace_id), RUN_SORT_KEY),
+                set,
+                remove,
+                condition,
+                names,
+                values: vec![
+                    (":now", now.as_unix_seconds()),
+                    (":given", summary.structure_revision),
+                ],
+            };
+            if let Attempt::Written = self.update(&update).await? {
+                return Ok(SummaryWrite::Written);
+            }
+        }
+        Err(StoreError::Contended(WHAT))
     }
 
     /// `None` for what never ran, was not recorded yet, has expired, or is another tenant's.
@@ -198,7 +271,10 @@ impl TraceStore {
         set.insert(item::VERSION.to_owned(), number(u64::from(FORMAT_VERSION)));
         set.insert(TABLE.ttl_attribute.to_owned(), number(expires_at));
         let started_at = run.started_at.as_unix_nanos();
-        let mut names = vec![("#started_at", run_item::STARTED_AT)];
+        let mut names = vec![
+            ("#started_at", run_item::STARTED_AT),
+            ("#is_of_spans", run_item::IS_OF_SPANS),
+        ];
         let mut values = Vec::new();
         if telling != Telling::Opened {
             names.push(("#expires_at", TABLE.ttl_attribute));
@@ -217,35 +293,29 @@ impl TraceStore {
             let finished_at = run.finished_at.unwrap_or_default().as_unix_nanos();
             values.push((":finished_at", finished_at));
         }
-        let condition = match telling {
-            Telling::Opened => "attribute_not_exists(#started_at)",
+        let known = match telling {
+            Telling::Opened => "",
             Telling::Reopened => {
-                "attribute_not_exists(#started_at) \
-                 OR (#started_at BETWEEN :earliest AND :latest AND #expires_at > :now \
+                " OR (#started_at BETWEEN :earliest AND :latest AND #expires_at > :now \
                  AND (attribute_not_exists(#redrives) OR #redrives < :redrives))"
             }
             Telling::Closed if run.redrives == 0 => {
-                "attribute_not_exists(#started_at) \
-                 OR (#started_at BETWEEN :earliest AND :latest AND #expires_at > :now \
+                " OR (#started_at BETWEEN :earliest AND :latest AND #expires_at > :now \
                  AND attribute_not_exists(#redrives) \
                  AND (attribute_not_exists(#finished_at) OR #finished_at < :finished_at))"
             }
             Telling::Closed => {
-                "attribute_not_exists(#started_at) \
-                 OR (#started_at BETWEEN :earliest AND :latest AND #expires_at > :now \
+                " OR (#started_at BETWEEN :earliest AND :latest AND #expires_at > :now \
                  AND (attribute_not_exists(#redrives) OR #redrives < :redrives \
                  OR (#redrives = :redrives \
                  AND (attribute_not_exists(#finished_at) OR #finished_at < :finished_at))))"
             }
         };
-        // What an earlier end said is no longer so.
-        let remove = match telling {
-            Telling::Opened => Vec::new(),
-            Telling::Reopened | Telling::Closed => [run_item::FINISHED_AT, run_item::ERROR]
-                .into_iter()
-                .filter(|name| !set.contains_key(*name))
-                .collect(),
-        };
+        // What spans said of the run, the execution says better.
+        let condition =
+            format!("attribute_not_exists(#started_at) OR attribute_exists(#is_of_spans){known}");
+        let mut remove = said_of_an_end(&set);
+        remove.push(run_item::IS_OF_SPANS);
         let update = Update {
             key: primary_key(run_partition(&run.tenant, run.trace_id), sort_key),
             set,
@@ -325,6 +395,45 @@ impl TraceStore {
         .await
     }
 
+    /// Puts a new item in the place of one that has expired and is not deleted yet; its
+    /// revision goes on growing.
+    async fn replace_expired(
+        &self,
+        expired: &SdkItem,
+        mut item: SdkItem,
+    ) -> Result<RunWrite, StoreError> {
+        let kept = [TABLE.partition_key, TABLE.sort_key, run_item::REVISION];
+        for name in kept {
+            if let Some(value) = expired.get(name) {
+                item.insert(name.to_owned(), value.clone());
+            }
+        }
+        retrying(|| async {
+            let put = self
+                .dynamodb
+                .put_item()
+                .table_name(&self.config.table)
+                .set_item(Some(item.clone()))
+                .condition_expression("#expires_at <= :now")
+                .expression_attribute_names("#expires_at", TABLE.ttl_attribute)
+                .expression_attribute_values(":now", number(self.clock.now().as_unix_seconds()))
+                .send()
+                .await;
+            match put {
+                Ok(_) => Ok(RunWrite::Written),
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(aws_sdk_dynamodb::operation::put_item::PutItemError::is_conditional_check_failed_exception) =>
+                {
+                    Ok(RunWrite::Unchanged)
+                }
+                Err(error) => Err(failed("PutItem", WHAT)(error)),
+            }
+        })
+        .await
+    }
+
     async fn run_item(
         &self,
         tenant: &TenantId,
@@ -351,7 +460,7 @@ impl TraceStore {
                 .table_name(&self.config.table)
                 .set_key(Some(update.key.clone()))
                 .update_expression(&expression)
-                .condition_expression(update.condition)
+                .condition_expression(&update.condition)
                 .expression_attribute_names("#revision", run_item::REVISION)
                 .expression_attribute_values(":one", number(1));
             for (n, name) in names.iter().enumerate() {
@@ -396,9 +505,17 @@ struct Update {
     key: SdkItem,
     set: SdkItem,
     remove: Vec<&'static str>,
-    condition: &'static str,
+    condition: String,
     names: Vec<(&'static str, &'static str)>,
     values: Vec<(&'static str, u64)>,
+}
+
+/// What an earlier end said and these attributes do not: it is no longer so.
+fn said_of_an_end(set: &SdkItem) -> Vec<&'static str> {
+    [run_item::FINISHED_AT, run_item::ERROR]
+        .into_iter()
+        .filter(|name| !set.contains_key(*name))
+        .collect()
 }
 
 fn is_same_start(one: Timestamp, other: Timestamp) -> bool {

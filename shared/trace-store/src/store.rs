@@ -112,6 +112,7 @@ mod tests {
         spawnable(store.write_spans(tenant, trace_id, Vec::new()));
         spawnable(store.open_run(run));
         spawnable(store.close_run(run));
+        spawnable(store.open_trace(tenant, trace_id));
         spawnable(store.write_summary(tenant, trace_id, &Summary::default()));
         spawnable(store.run(tenant, trace_id));
         spawnable(store.list_runs(tenant, &RunFilter::default(), 1, None));

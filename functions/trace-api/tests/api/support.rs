@@ -327,6 +327,7 @@ impl Cloud {
             totals,
             redactions: BTreeMap::from([("email".to_owned(), 2)]),
             notices: Vec::new(),
+            run_of_spans: None,
             structure_revision: 1,
         };
         self.store

@@ -46,6 +46,13 @@ fn secrets_of_known_formats_are_found_in_prose() {
             "model-provider-key",
         ),
         (
+            concat!(
+                "stepscope_shop_eu-1_0123456789abcdef_",
+                "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"
+            ),
+            "stepscope-key",
+        ),
+        (
             concat!("AIza", "SyA0123456789abcdefghijklmnopqrstuv"),
             "google-key",
         ),
@@ -198,6 +205,7 @@ fn hard_case_26_false_alarms_stay_readable() {
         "next_token=abc123 page_token=def456",
         "the key to success: hard work; primary_key: id",
         "a == b, c != d, e => f",
+        "flags stepscope_attributes_dropped and stepscope_acme_0123456789abcdef",
     ] {
         check(text, text);
     }

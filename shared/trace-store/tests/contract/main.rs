@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a case that fails panics")]
 
+mod api_key_cases;
 mod artifact_cases;
 mod backend;
 mod content_cases;
@@ -73,9 +74,14 @@ contract! {
     run_cases::an_older_summary_never_overwrites_a_newer,
     run_cases::a_summary_may_come_before_its_run,
     run_cases::hard_case_22_an_expired_run_is_invisible_and_makes_room,
+    run_cases::a_trace_without_an_execution_is_what_its_spans_say,
+    run_cases::an_execution_takes_its_trace_over,
+    run_cases::spans_of_an_expired_trace_open_it_anew,
     run_cases::lists_are_newest_first_and_filtered,
     run_cases::pages_of_a_list_are_complete,
     run_cases::hard_case_5_a_list_and_its_cursor_belong_to_one_tenant,
+    api_key_cases::an_api_key_comes_back_as_it_was,
+    api_key_cases::a_revoked_api_key_says_so_until_it_expires,
     artifact_cases::an_artifact_comes_back_as_it_was,
     artifact_cases::the_same_attempt_makes_the_same_artifact,
     artifact_cases::hard_case_20_an_artifact_s_bytes_come_before_its_item,

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use trace_model::{Cost, ExecutionArn, Run, RunStatus, SpanId, TenantId, Totals, TraceId};
+use trace_model::{
+    Cost, ExecutionArn, Run, RunOfSpans, RunStatus, SpanId, TenantId, Totals, TraceId,
+};
 use trace_store::{RunCursor, RunFilter, RunWrite, StoreError, Summary, SummaryWrite, TraceStore};
 
 use crate::backend::{Backend, RETENTION};
@@ -227,6 +229,7 @@ fn summary(structure_revision: u64) -> Summary {
         },
         redactions: BTreeMap::from([("email".to_owned(), 3)]),
         notices: vec!["a span was abandoned".to_owned()],
+        run_of_spans: None,
         structure_revision,
     }
 }
@@ -525,4 +528,111 @@ pub(crate) async fn hard_case_5_a_list_and_its_cursor_belong_to_one_tenant(backe
         .await
         .unwrap();
     assert_eq!(rest.runs.len(), 2);
+}
+
+fn of_spans(status: RunStatus, started_at: u64) -> RunOfSpans {
+    RunOfSpans {
+        workflow: "shop".to_owned(),
+        status,
+        started_at: at(started_at),
+        finished_at: status.is_over().then(|| at(started_at + 500)),
+        root_span_id: SpanId::from_bytes([1; 8]).unwrap(),
+        error: None,
+    }
+}
+
+fn summary_of_spans(structure_revision: u64, run: RunOfSpans) -> Summary {
+    Summary {
+        run_of_spans: Some(run),
+        ..summary(structure_revision)
+    }
+}
+
+pub(crate) async fn a_trace_without_an_execution_is_what_its_spans_say(backend: Backend) {
+    let store = backend.store().await;
+    let trace_id = TraceId::from_bytes([9; 16]).unwrap();
+    let opened = store.open_trace(&acme(), trace_id).await.unwrap();
+    assert_eq!(opened, RunWrite::Written);
+    assert_eq!(
+        store.open_trace(&acme(), trace_id).await.unwrap(),
+        RunWrite::Unchanged
+    );
+    // Nobody has said yet what it is.
+    assert_eq!(store.run(&acme(), trace_id).await.unwrap(), None);
+    let over = summary_of_spans(1, of_spans(RunStatus::Failed, 2000));
+    store.write_summary(&acme(), trace_id, &over).await.unwrap();
+    let running = summary_of_spans(2, of_spans(RunStatus::Running, 1000));
+    store
+        .write_summary(&acme(), trace_id, &running)
+        .await
+        .unwrap();
+    let run = store.run(&acme(), trace_id).await.unwrap().unwrap();
+    assert_eq!(run.execution_id.as_str(), trace_id.to_string());
+    assert_eq!((run.status, run.finished_at), (RunStatus::Running, None));
+    assert_eq!(run.totals, Some(summary(2).totals));
+    let page = store
+        .list_runs(&acme(), &RunFilter::default(), 10, None)
+        .await
+        .unwrap();
+    assert_eq!(page.runs, [run]);
+    // An older summary changes nothing of the run either.
+    let outdated = store.write_summary(&acme(), trace_id, &over).await.unwrap();
+    assert_eq!(outdated, SummaryWrite::Outdated);
+    assert_eq!(store.run(&globex(), trace_id).await.unwrap(), None);
+}
+
+pub(crate) async fn an_execution_takes_its_trace_over(backend: Backend) {
+    let store = backend.store().await;
+    let run = run("triage", 1);
+    store.open_trace(&acme(), run.trace_id).await.unwrap();
+    // The spans say another start, as another machine's clock had it.
+    let said = summary_of_spans(1, of_spans(RunStatus::Succeeded, 1_000_000));
+    store
+        .write_summary(&acme(), run.trace_id, &said)
+        .await
+        .unwrap();
+    assert_eq!(store.open_run(&run).await.unwrap(), RunWrite::Written);
+    let found = read(&store, &run).await.unwrap();
+    assert_eq!(found.execution_id, run.execution_id);
+    assert_eq!(found.started_at, run.started_at);
+    assert_eq!(
+        (found.status, found.finished_at),
+        (RunStatus::Running, None)
+    );
+    assert_eq!(found.totals, Some(summary(1).totals));
+    // Later spans neither open the trace again nor change what the execution said.
+    assert_eq!(
+        store.open_trace(&acme(), run.trace_id).await.unwrap(),
+        RunWrite::Unchanged
+    );
+    let later = summary_of_spans(2, of_spans(RunStatus::Failed, 1));
+    store
+        .write_summary(&acme(), run.trace_id, &later)
+        .await
+        .unwrap();
+    let closed = ended(run.clone(), RunStatus::Succeeded, 1500);
+    assert_eq!(store.close_run(&closed).await.unwrap(), RunWrite::Written);
+    let found = read(&store, &run).await.unwrap();
+    assert_eq!(found.status, RunStatus::Succeeded);
+    assert_eq!(found.started_at, run.started_at);
+    assert_eq!(found.totals, Some(summary(2).totals));
+}
+
+pub(crate) async fn spans_of_an_expired_trace_open_it_anew(backend: Backend) {
+    let store = backend.store().await;
+    let run = run("triage", 1);
+    store.open_run(&run).await.unwrap();
+    backend.clock.advance(RETENTION + Duration::from_secs(2));
+    assert_eq!(
+        store.open_trace(&acme(), run.trace_id).await.unwrap(),
+        RunWrite::Written
+    );
+    let said = summary_of_spans(1, of_spans(RunStatus::Succeeded, 1000));
+    store
+        .write_summary(&acme(), run.trace_id, &said)
+        .await
+        .unwrap();
+    let found = read(&store, &run).await.unwrap();
+    assert_eq!(found.workflow, "shop");
+    assert_eq!(found.execution_arn, None);
 }

@@ -51,11 +51,16 @@ pub(crate) async fn a_newer_format_is_refused_in_words(backend: Backend) {
 
 /// Items as each version of this program wrote them, in DynamoDB's JSON. Never edited: a new
 /// format adds files.
-const GOLDEN: [(&str, &str); 7] = [
+const GOLDEN: [(&str, &str); 9] = [
     ("v1-run", include_str!("../../golden/v1-run.json")),
     ("v1-chunk", include_str!("../../golden/v1-chunk.json")),
     ("v1-content", include_str!("../../golden/v1-content.json")),
     ("v1-artifact", include_str!("../../golden/v1-artifact.json")),
+    ("v1-api-key", include_str!("../../golden/v1-api-key.json")),
+    (
+        "v1-run-of-spans",
+        include_str!("../../golden/v1-run-of-spans.json"),
+    ),
     (
         "v1-headless",
         include_str!("../../golden/v1-run-before-open.json"),
@@ -106,6 +111,11 @@ pub(crate) async fn golden_items_stay_readable(backend: Backend) {
     assert_eq!(store.tenants().await.unwrap(), [acme()]);
     let notes = store.notes("watch-traces").await.unwrap();
     assert_eq!((notes.len(), notes[0].name.as_str()), (1, "sweep"));
+    let key = store.api_key(&acme(), "0123456789abcdef").await.unwrap();
+    assert_eq!(key.unwrap().scopes, ["traces:write"]);
+    let of_spans = "0af7651916cd43dd8448eb211c8031aa".parse().unwrap();
+    let read = store.run(&acme(), of_spans).await.unwrap().unwrap();
+    assert_eq!((read.workflow.as_str(), read.execution_arn), ("shop", None));
     let mut later = run("later", 1);
     later.trace_id = "00000000000000000000000000000001".parse().unwrap();
     store.open_run(&later).await.unwrap();
