@@ -42,6 +42,7 @@ tools: ## what the tests run beside our own code
 	tests/bin/install-versitygw
 	tests/bin/install-collector
 	tests/bin/install-cargo-lambda
+	tests/bin/install-opentelemetry-python
 
 licences: ## licences and advisories of what we depend on
 	tests/bin/install-cargo-deny

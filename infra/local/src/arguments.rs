@@ -4,6 +4,8 @@ use clap::{Args, Parser, Subcommand};
 use trace_model::TenantId;
 use url::Url;
 
+use crate::command::keys::KeysArguments;
+
 /// Traces of AI workflows on AWS Step Functions, on one machine.
 #[derive(Debug, Parser)]
 #[command(name = "stepscope", version, max_term_width = 100)]
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Workflows(WorkflowsArguments),
     /// Add what traces need to every Lambda task of a state machine's definition.
     Instrument(InstrumentArguments),
+    /// Make, list and revoke API keys, with which other programs send spans.
+    Keys(KeysArguments),
     /// Print an access token of the local issuer.
     Token(TokenArguments),
 }

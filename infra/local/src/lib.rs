@@ -70,6 +70,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Trace(arguments) => command::trace::trace(arguments).await,
         Command::Workflows(arguments) => command::workflows::workflows(arguments).await,
         Command::Instrument(arguments) => command::instrument::instrument(&arguments),
+        Command::Keys(arguments) => command::keys::keys(arguments).await,
         Command::Token(arguments) => command::token::token(arguments).await,
     }
 }

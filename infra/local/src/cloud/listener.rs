@@ -11,12 +11,14 @@ use anyhow::Context as _;
 use axum::extract::Request;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
-use identity::{Authenticator, IdentityConfig, IssuerConfig, KeySource, LocalIssuer};
-use lambda_process::LocalService;
+use identity::{ApiKeys, Authenticator, IdentityConfig, IssuerConfig, KeySource, LocalIssuer};
+use ingest_spans::IngestState;
 use lambda_process::metrics::Metrics;
+use lambda_process::{Config, LocalService};
 use local_step_functions::LocalStepFunctions;
 use local_storage::LocalStorage;
 use rand::RngCore as _;
+use redaction::Policy;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -91,14 +93,14 @@ impl Listener {
     }
 }
 
-/// The trace API with the local issuer beside it.
+/// The trace API, with the receiver of OTLP and the local issuer beside it.
 pub(super) fn api(
     data: &Path,
     endpoints: &Endpoints,
     store: TraceStore,
     step_functions: aws_sdk_sfn::Client,
     clock: Clock,
-    metrics: Metrics,
+    config: &Config,
 ) -> anyhow::Result<Router> {
     let base_url = endpoints.url.as_str().trim_end_matches('/');
     let issuer = Arc::new(LocalIssuer::open(&data.join("issuer.pem"), base_url)?);
@@ -108,15 +110,24 @@ pub(super) fn api(
         ..issuer.trust()
     };
     let http = lambda_process::http_client()?;
-    let authenticator = Authenticator::new(IdentityConfig::new(vec![trusted]), &http)?;
+    let identity = IdentityConfig::new(vec![trusted]);
+    let keys = ApiKeys::new(store.clone());
+    let authenticator = Authenticator::new(identity.clone(), &http)?.with_api_keys(keys);
+    let receiver = ingest_spans::app(IngestState {
+        store: store.clone(),
+        authenticator: Arc::new(authenticator),
+        policy: Policy::standard(),
+        clock: clock.clone(),
+        metrics: Metrics::of_process(config, "ingest-spans", clock.clone()),
+    });
     // Whoever follows a link is outside of this process.
     let links = LocalService::at(endpoints.aws_endpoint_url.as_str()).s3(LOCAL_REGION);
     let state = ApiState {
         stores: TenantStores::shared(store.with_links_by(links)),
-        authenticator: Arc::new(authenticator),
+        authenticator: Arc::new(Authenticator::new(identity, &http)?),
         step_functions,
         clock: clock.clone(),
-        metrics,
+        metrics: Metrics::of_process(config, "trace-api", clock.clone()),
         config: Arc::new(ApiConfig {
             region: LOCAL_REGION.to_owned(),
             account_id: LOCAL_ACCOUNT.to_owned(),
@@ -129,7 +140,7 @@ pub(super) fn api(
         "/.well-known/stepscope",
         get(move || std::future::ready(Json(announced.clone()))),
     );
-    Ok(trace_api::app(state).merge(local))
+    Ok(trace_api::app(state).merge(receiver).merge(local))
 }
 
 /// Step Functions, DynamoDB and S3 at one address, as `AWS_ENDPOINT_URL` takes it.

@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use lambda_process::Config;
-use lambda_process::metrics::Metrics;
 use local_step_functions::LocalStepFunctions;
 use redaction::Policy;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +34,7 @@ use listener::Listeners;
 
 pub(crate) const LOCAL_REGION: &str = "us-east-1";
 pub(crate) const LOCAL_ACCOUNT: &str = "000000000000";
-const TABLE: &str = "stepscope";
+pub(crate) const TABLE: &str = "stepscope";
 const BUCKET: &str = "stepscope";
 
 /// How long a stop may take before it is forced.
@@ -169,8 +168,7 @@ impl LocalCloud {
             substitutions,
             example_inputs,
         };
-        let metrics = Metrics::of_process(&config, "trace-api", clock.clone());
-        let api = listener::api(&options.data, &endpoints, store, sfn, clock, metrics)?;
+        let api = listener::api(&options.data, &endpoints, store, sfn, clock, &config)?;
         let aws = listener::aws(&storage, &step_functions);
         listeners.api.serve(api, &tasks, &stop);
         listeners.aws.serve(aws, &tasks, &stop);

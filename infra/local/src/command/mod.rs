@@ -7,6 +7,7 @@ pub(crate) mod dev;
 pub(crate) mod executions;
 pub(crate) mod follow;
 pub(crate) mod instrument;
+pub(crate) mod keys;
 pub(crate) mod redrive;
 pub(crate) mod run;
 pub(crate) mod stop;

@@ -99,6 +99,36 @@ fn hard_case_6_a_tenant_s_reader_reaches_that_tenant_only() {
 }
 
 #[test]
+fn hard_case_6_a_tenant_s_roles_neither_make_nor_read_api_keys() {
+    // As `trace-store` names the partition of a tenant's keys.
+    let partition = "acme/api-keys";
+    for owner in ["TenantSpanWriterPolicy", "TenantReaderRole"] {
+        for statement in of_owner(owner).iter().filter(|one| one.allows()) {
+            if !statement.actions()[0].starts_with("dynamodb:") {
+                continue;
+            }
+            let keys = statement.condition("ForAllValues:StringLike", "dynamodb:LeadingKeys");
+            for key in texts(keys) {
+                let pattern = key.replace(TENANT, "acme").replace('*', ".*");
+                let pattern = Regex::new(&format!("^{pattern}$")).unwrap();
+                assert!(!pattern.is_match(partition), "{owner}: {key}");
+            }
+        }
+    }
+    let receiver = of_owner("IngestSpansRole");
+    let of_keys = receiver
+        .iter()
+        .filter(|statement| statement.actions()[0].starts_with("dynamodb:"))
+        .filter(|statement| {
+            let keys = statement.condition("ForAllValues:StringLike", "dynamodb:LeadingKeys");
+            texts(keys).iter().any(|key| key.ends_with("/api-keys"))
+        });
+    for statement in of_keys {
+        assert_eq!(statement.actions(), ["dynamodb:GetItem"]);
+    }
+}
+
+#[test]
 fn hard_case_6_the_api_itself_reads_nothing() {
     let statements = of_owner("TraceApiRole");
     for statement in statements.iter().chain(&of_owner("TraceApiReadsByTenant")) {
@@ -251,12 +281,19 @@ fn the_user_pool_knows_the_api_s_scopes() {
 }
 
 #[test]
-fn the_gateway_has_the_api_s_routes_and_checks_tokens_on_all_but_two() {
+fn the_gateway_has_the_api_s_routes_and_checks_tokens_on_all_but_three() {
     let template = Template::main();
+    let receiver = format!("POST {}", ingest_spans::ROUTE);
+    let target = template.at("/Resources/IngestSpansRoute/Properties");
+    assert_eq!(target["RouteKey"], receiver);
+    assert_eq!(
+        target["Target"]["Fn::Sub"],
+        "integrations/${IngestSpansIntegration}"
+    );
     let mut routes = BTreeSet::new();
     for (name, route) in template.of_type("AWS::ApiGatewayV2::Route") {
         let key = route["RouteKey"].as_str().unwrap();
-        let open = ["GET /openapi.json", "$default"].contains(&key);
+        let open = ["GET /openapi.json", "$default", receiver.as_str()].contains(&key);
         let expected = if open {
             json!("NONE")
         } else {

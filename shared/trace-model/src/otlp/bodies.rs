@@ -38,11 +38,11 @@ const LARGEST_ATTRIBUTE: usize = 4 << 10;
 pub(super) fn take(span: &mut Span) {
     let mut taken = Taken::default();
     let attributes = std::mem::take(&mut span.attributes);
-    span.attributes = taken.from_attributes(attributes, None);
+    span.attributes = taken.take_attributes(attributes, None);
     for (index, event) in span.events.iter_mut().enumerate() {
-        if !taken.from_message_event(event) {
+        if !taken.take_message(event) {
             let attributes = std::mem::take(&mut event.attributes);
-            event.attributes = taken.from_attributes(attributes, Some(index));
+            event.attributes = taken.take_attributes(attributes, Some(index));
         }
     }
     for (current, old) in [
@@ -65,7 +65,7 @@ struct Taken {
 
 impl Taken {
     /// What stays. A field of an event takes its plain name where that is free.
-    fn from_attributes(&mut self, attributes: Attributes, event: Option<usize>) -> Attributes {
+    fn take_attributes(&mut self, attributes: Attributes, event: Option<usize>) -> Attributes {
         let mut staying = Attributes::new();
         for (key, value) in attributes {
             if let Some((place, member)) = numbered(&key) {
@@ -88,7 +88,7 @@ impl Taken {
     }
 
     /// One message an event, as OpenTelemetry had it until 2025.
-    fn from_message_event(&mut self, event: &mut Event) -> bool {
+    fn take_message(&mut self, event: &mut Event) -> bool {
         let (field, role) = match event.name.as_str() {
             "gen_ai.system.message" => (OLD_PROMPT, "system"),
             "gen_ai.user.message" => (OLD_PROMPT, "user"),

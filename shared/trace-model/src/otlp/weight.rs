@@ -73,12 +73,10 @@ impl Message {
             (Self::Span, 13) => Self::Link,
             (Self::Span, 15) => Self::Status,
             (Self::Resource, 3) => Self::EntityRef,
-            (Self::Resource, 1)
-            | (Self::Scope, 3)
-            | (Self::Span, 9)
-            | (Self::Event, 3)
+            (Self::Resource | Self::KeyValueList, 1)
+            | (Self::Scope | Self::Event, 3)
             | (Self::Link, 4)
-            | (Self::KeyValueList, 1) => Self::KeyValue,
+            | (Self::Span, 9) => Self::KeyValue,
             (Self::KeyValue, 2) | (Self::ArrayValue, 1) => Self::AnyValue,
             (Self::AnyValue, 5) => Self::ArrayValue,
             (Self::AnyValue, 6) => Self::KeyValueList,
