@@ -25,8 +25,15 @@ pub(crate) enum Judgement {
     Missing,
 }
 
+/// Not what spans that came by OTLP make of a run whose execution is not recorded.
+pub(crate) const fn is_recorded(run: &Run) -> bool {
+    run.execution_arn.is_some()
+}
+
 pub(crate) fn judge(execution: &Execution, run: Option<&Run>, now: Timestamp) -> Judgement {
-    let run = run.filter(|run| run.started_at.plus(ANOTHER_RUN) >= execution.started_at);
+    let is_its_own =
+        |run: &&Run| is_recorded(run) && run.started_at.plus(ANOTHER_RUN) >= execution.started_at;
+    let run = run.filter(is_its_own);
     let knows_redrives = run.is_some_and(|run| run.redrives >= execution.redrives);
     let is_over = execution.status.is_over();
     match run {
@@ -128,5 +135,10 @@ mod tests {
         // The run of an execution that had the name before.
         let earlier = run(Succeeded, START - 91 * DAY, 0);
         check(&over, Some(&earlier), DAY, Missing);
+
+        // What its spans alone say.
+        let mut of_spans = run(Succeeded, START, 0);
+        of_spans.execution_arn = None;
+        check(&over, Some(&of_spans), DAY, Missing);
     }
 }

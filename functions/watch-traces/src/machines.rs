@@ -8,7 +8,7 @@ use trace_model::{Run, Timestamp, TraceId};
 use trace_store::{RunCursor, RunFilter};
 
 use crate::execution::Execution;
-use crate::judgement::GRACE;
+use crate::judgement::{GRACE, is_recorded};
 use crate::step_functions::{Listed, Machine, Which};
 use crate::visit::{Found, Visit};
 use crate::{StatusQueue, WatchError};
@@ -202,7 +202,8 @@ impl<Queue: StatusQueue> Visit<'_, Queue> {
                 let store = &self.watcher.store;
                 let listing = store.list_runs(&tenant, &filter, RUNS_A_PAGE, cursor.as_ref());
                 let page = listing.await?;
-                runs.extend(page.runs.into_iter().map(|run| (run.trace_id, run)));
+                let recorded = page.runs.into_iter().filter(is_recorded);
+                runs.extend(recorded.map(|run| (run.trace_id, run)));
                 cursor = page.next;
                 if cursor.is_none() {
                     break;

@@ -10,6 +10,7 @@ use trace_model::{ExecutionArn, Run, TenantId, Timestamp, TraceId};
 use trace_store::TraceStore;
 
 use crate::execution::Execution;
+use crate::judgement::is_recorded;
 use crate::step_functions::{Listed, Machine, Which};
 use crate::visit::{Found, Visit};
 use crate::{StatusQueue, WatchError};
@@ -173,7 +174,8 @@ async fn find_run(
         None => tenants,
     };
     for tenant in tenants {
-        if let Some(run) = store.run(tenant, trace_id).await? {
+        let run = store.run(tenant, trace_id).await?;
+        if let Some(run) = run.filter(is_recorded) {
             return Ok(Some(run));
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use trace_model::{Run, TenantId, Timestamp, TraceId};
 
 use crate::execution::Execution;
-use crate::judgement::{Judgement, judge};
+use crate::judgement::{Judgement, is_recorded, judge};
 use crate::memory::Memory;
 use crate::outstanding::{Asked, Outstanding, note_name};
 use crate::review::{SETTLED, needs_settling};
@@ -90,7 +90,8 @@ impl<'a, Queue: StatusQueue> Visit<'a, Queue> {
     /// The run of an execution, whosever it is.
     pub(crate) async fn find_run(&mut self, trace_id: TraceId) -> Result<Option<Run>, WatchError> {
         for tenant in self.tenants().await? {
-            if let Some(run) = self.watcher.store.run(&tenant, trace_id).await? {
+            let run = self.watcher.store.run(&tenant, trace_id).await?;
+            if let Some(run) = run.filter(is_recorded) {
                 return Ok(Some(run));
             }
         }
