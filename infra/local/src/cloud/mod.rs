@@ -10,7 +10,7 @@ mod listener;
 mod nodes;
 mod recording;
 mod stream;
-mod watching;
+pub(crate) mod watching;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
