@@ -12,6 +12,7 @@ pub mod flags;
 mod handler;
 mod live;
 mod parameters;
+mod past;
 mod record;
 mod recorder;
 mod rounds;
@@ -23,6 +24,7 @@ pub use ending::REDRIVE_EVENT;
 pub use error::RecordError;
 pub use handler::handle;
 pub use live::{LiveRecording, Progress, Telling};
+pub use past::{HISTORIES_LIVE, Import, PastExecutions};
 pub use record::Recorder;
 pub use recorder::{
     ERROR_LOCATION, HistoryRecorder, MAP_LENGTH, MAP_RUN_ARN, ROUND, RecorderOptions, RunOutline,

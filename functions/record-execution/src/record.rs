@@ -1,5 +1,4 @@
 use aws_sdk_sfn::Client;
-use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::ExecutionStatus;
 use lambda_process::metrics::{Metric, MetricBatch, Metrics};
@@ -18,8 +17,8 @@ const FEW_EVENTS: i32 = 100;
 /// Records executions from their whole history: what a function does with each status change.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    step_functions: Client,
-    store: TraceStore,
+    pub(crate) step_functions: Client,
+    pub(crate) store: TraceStore,
     policy: Policy,
     default_tenant: TenantId,
 }
@@ -75,7 +74,8 @@ impl Recorder {
             .into_paginator()
             .send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed("GetExecutionHistory", arn, error))?;
+            let page =
+                page.map_err(|error| RecordError::of_execution("GetExecutionHistory", arn, error))?;
             metrics.add(Metric::HistoryPages, 1_u64);
             progress = recording.advance(&page.events).await?;
         }
@@ -112,7 +112,7 @@ impl Recorder {
         let mut fresh = Vec::new();
         while let Some(page) = pages.next().await {
             let events = page
-                .map_err(|error| failed("GetExecutionHistory", &arn, error))?
+                .map_err(|error| RecordError::of_execution("GetExecutionHistory", &arn, error))?
                 .events;
             let reached = events.iter().any(|event| event.id <= known + 1);
             fresh.extend(events.into_iter().filter(|event| event.id > known));
@@ -151,24 +151,6 @@ impl Recorder {
             .execution_arn(arn.as_str())
             .send()
             .await
-            .map_err(|error| failed("DescribeExecution", arn, error))
-    }
-}
-
-fn failed<E>(
-    operation: &'static str,
-    arn: &ExecutionArn,
-    error: SdkError<E, aws_sdk_sfn::config::http::HttpResponse>,
-) -> RecordError
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    if error.code() == Some("ExecutionDoesNotExist") {
-        return RecordError::NoSuchExecution { arn: arn.clone() };
-    }
-    RecordError::StepFunctions {
-        operation,
-        arn: arn.clone(),
-        source: Box::new(error),
+            .map_err(|error| RecordError::of_execution("DescribeExecution", arn, error))
     }
 }
