@@ -1,10 +1,15 @@
 //! Attempts: a Task's tries, from being scheduled to their answer.
 
+use std::time::Duration;
+
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType as Type};
-use trace_model::{ExecutionArn, Link, Span, SpanId, SpanKind, Timestamp, conventions};
+use trace_model::{
+    Content, ExecutionArn, Link, Span, SpanId, SpanKind, Status, Timestamp, apply_cost, conventions,
+};
 
 use crate::failure::Failure;
 use crate::flags;
+use crate::model_task::ModelTask;
 use crate::parameters::{Parameters, TokenUse};
 use crate::recorder::{HistoryRecorder, Position};
 use crate::tree::{
@@ -209,6 +214,7 @@ impl HistoryRecorder {
 
     pub(crate) fn attempt_ended(
         &mut self,
+        event: &HistoryEvent,
         at: Timestamp,
         from: Position,
         end: AttemptEnd<'_>,
@@ -239,11 +245,57 @@ impl HistoryRecorder {
                 Outcome::Failed(failure)
             }
         };
+        self.model_called(event, id, at, &outcome);
         self.tree.close(id, at, outcome, Closing::ForGood);
         if let Shape::State(progress) = &mut self.tree.node_mut(state).shape {
             progress.last_attempt_end = Some(at);
         }
         Position::inside(state)
+    }
+
+    /// A task that called a model itself: the call is a span below the attempt, from when the
+    /// task had started.
+    fn model_called(
+        &mut self,
+        event: &HistoryEvent,
+        attempt: NodeId,
+        at: Timestamp,
+        outcome: &Outcome,
+    ) {
+        let span = &self.tree.node(attempt).span;
+        let text = |field| span.content.get(field).and_then(Content::as_text);
+        let resource = span
+            .text(conventions::WORKFLOW_RESOURCE)
+            .unwrap_or_default();
+        let Some(task) = text(conventions::INPUT).and_then(|text| ModelTask::of(resource, text))
+        else {
+            return;
+        };
+        let output = text(conventions::OUTPUT).and_then(|text| serde_json::from_str(text).ok());
+        let queued = span.int(conventions::WORKFLOW_QUEUE_MS).unwrap_or_default();
+        let queued = Duration::from_millis(u64::try_from(queued).unwrap_or_default());
+        let mut call = span_of_event(
+            &self.arn,
+            self.trace_id,
+            event.id,
+            task.name(output.as_ref()),
+            task.kind(output.as_ref()),
+            span.start.plus(queued).min(at),
+        );
+        call.parent_span_id = Some(span.span_id);
+        if let Some(state) = span.text(conventions::WORKFLOW_STATE) {
+            call.set(conventions::WORKFLOW_STATE, state);
+        }
+        self.describe(&mut call);
+        task.describe(&mut call, output.as_ref());
+        if let Outcome::Failed(failure) = outcome {
+            call.status = Status::Error {
+                message: failure.message(),
+            };
+        }
+        apply_cost(&mut call);
+        let call = self.tree.open(call, Some(attempt), None, Shape::ModelCall);
+        self.tree.close(call, at, outcome.clone(), Closing::ForGood);
     }
 
     /// The span id that the attempt's function was told to be part of, when it is of this

@@ -11,6 +11,7 @@ mod failure;
 pub mod flags;
 mod handler;
 mod live;
+mod model_task;
 mod parameters;
 mod past;
 mod record;

@@ -166,7 +166,7 @@ impl HistoryRecorder {
             return self.attempt_scheduled(event, at, from, &scheduled);
         }
         if let Some(end) = AttemptEnd::of(event) {
-            return self.attempt_ended(at, from, end);
+            return self.attempt_ended(event, at, from, end);
         }
         match &event.r#type {
             Type::TaskStarted | Type::LambdaFunctionStarted | Type::ActivityStarted => {

@@ -85,7 +85,7 @@ impl HistoryRecorder {
                     }
                     id = parent;
                 }
-                Shape::Attempt => {
+                Shape::Attempt | Shape::ModelCall => {
                     let Some(parent) = parent else {
                         return (id, None);
                     };

@@ -36,8 +36,12 @@ pub(crate) struct Node {
 pub(crate) enum Shape {
     Run,
     State(StateProgress),
-    Iteration { index: i32 },
+    Iteration {
+        index: i32,
+    },
     Attempt,
+    /// Of a task that calls a model without a function.
+    ModelCall,
 }
 
 /// How far a state has come.
