@@ -26,6 +26,12 @@ pub enum RecordError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    #[error("DescribeMapRun failed for {map_run}")]
+    MapRun {
+        map_run: String,
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     #[error("there is no state machine {state_machine} in this account and region")]
     NoSuchStateMachine { state_machine: String },
     #[error(
@@ -87,6 +93,20 @@ impl RecordError {
             _ => Self::StateMachine {
                 operation,
                 state_machine,
+                source: Box::new(error),
+            },
+        }
+    }
+
+    pub(crate) fn of_map_run<E>(map_run: &str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let operation = "DescribeMapRun";
+        match error.code() {
+            Some(code) if is_throttling(code) => Self::Throttled { operation },
+            _ => Self::MapRun {
+                map_run: map_run.to_owned(),
                 source: Box::new(error),
             },
         }

@@ -28,6 +28,6 @@ pub use live::{LiveRecording, Progress, Telling};
 pub use past::{HISTORIES_LIVE, Import, PastExecutions};
 pub use record::Recorder;
 pub use recorder::{
-    ERROR_LOCATION, HistoryRecorder, MAP_LENGTH, MAP_RUN_ARN, ROUND, RecorderOptions, RunOutline,
-    STATE_MACHINE_VERSION_ARN,
+    ERROR_LOCATION, HistoryRecorder, MAP_LENGTH, MAP_RUN_ARN, MapRun, ROUND, RecorderOptions,
+    RunOutline, STATE_MACHINE_VERSION_ARN,
 };

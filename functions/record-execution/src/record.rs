@@ -6,7 +6,7 @@ use redaction::Policy;
 use trace_model::{EndsFrom, ExecutionArn, TenantId, Timestamp};
 use trace_store::TraceStore;
 
-use crate::{LiveRecording, Progress, RecordError, RecorderOptions, Telling};
+use crate::{LiveRecording, MapRun, Progress, RecordError, RecorderOptions, Telling};
 
 /// The most that `GetExecutionHistory` answers with at once, from its API reference.
 const MOST_EVENTS: i32 = 1_000;
@@ -61,9 +61,16 @@ impl Recorder {
         } else {
             Telling::AsItRuns
         };
-        let mut recording = self
-            .live(arn.clone(), Some(execution.state_machine_arn))
-            .telling(telling);
+        let map_run = match execution.map_run_arn {
+            Some(map_run) => Some(self.map_run(map_run).await?),
+            None => None,
+        };
+        let options = RecorderOptions {
+            default_tenant: self.default_tenant.clone(),
+            state_machine_arn: Some(execution.state_machine_arn),
+            map_run,
+        };
+        let mut recording = self.recording(arn.clone(), options).telling(telling);
         let mut progress = Progress::TenantUnknown;
         let mut pages = self
             .step_functions
@@ -91,7 +98,12 @@ impl Recorder {
         let options = RecorderOptions {
             default_tenant: self.default_tenant.clone(),
             state_machine_arn,
+            map_run: None,
         };
+        self.recording(arn, options)
+    }
+
+    fn recording(&self, arn: ExecutionArn, options: RecorderOptions) -> LiveRecording {
         LiveRecording::new(self.store.clone(), self.policy.clone(), arn, options)
     }
 
@@ -143,6 +155,27 @@ impl Recorder {
                 arn: recorder.execution_arn().clone(),
                 source,
             })
+    }
+
+    /// Whose Map it is. A trace without that link is better than none.
+    async fn map_run(&self, arn: String) -> Result<MapRun, RecordError> {
+        let described = self
+            .step_functions
+            .describe_map_run()
+            .map_run_arn(&arn)
+            .send()
+            .await
+            .map_err(|error| RecordError::of_map_run(&arn, error));
+        let parent = match described {
+            Ok(described) => ExecutionArn::parse(&described.execution_arn).ok(),
+            Err(error) if error.is_throttled() => return Err(error),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, map_run = arn, "a child of a Map has no link to it");
+                None
+            }
+        };
+        Ok(MapRun { arn, parent })
     }
 
     async fn describe(&self, arn: &ExecutionArn) -> Result<DescribeExecutionOutput, RecordError> {

@@ -39,6 +39,16 @@ pub struct RecorderOptions {
     pub default_tenant: TenantId,
     /// The state machine's ARN; without it, it is made from the execution's.
     pub state_machine_arn: Option<String>,
+    /// Of a child of a distributed Map.
+    pub map_run: Option<MapRun>,
+}
+
+/// The run of a distributed Map that started an execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapRun {
+    pub arn: String,
+    /// The execution whose Map it is; `None` where Step Functions did not say.
+    pub parent: Option<ExecutionArn>,
 }
 
 /// The run as far as the history tells it.
@@ -235,8 +245,7 @@ impl HistoryRecorder {
                 self.tenants.saw(said, "the execution's input");
                 let parent = read.as_ref().and_then(parameters::started_by);
                 if let Some(parent) = parent.filter(|parent| *parent != self.arn) {
-                    span.set(conventions::PARENT_EXECUTION_ARN, parent.as_str());
-                    add_link_to_execution(&mut span, &parent);
+                    add_parent(&mut span, &parent);
                 }
                 add_content(&mut span, conventions::INPUT, input);
             }
@@ -249,6 +258,12 @@ impl HistoryRecorder {
             }
             if let Some(version) = &details.state_machine_version_arn {
                 span.set(STATE_MACHINE_VERSION_ARN, version.as_str());
+            }
+        }
+        if let Some(map_run) = &self.options.map_run {
+            span.set(MAP_RUN_ARN, map_run.arn.as_str());
+            if let Some(parent) = &map_run.parent {
+                add_parent(&mut span, parent);
             }
         }
         let run = self.tree.open(span, None, None, Shape::Run);
@@ -321,6 +336,11 @@ impl Position {
     pub(crate) const fn inside(node: NodeId) -> Self {
         Self { node, branch: None }
     }
+}
+
+fn add_parent(span: &mut Span, parent: &ExecutionArn) {
+    span.set(conventions::PARENT_EXECUTION_ARN, parent.as_str());
+    add_link_to_execution(span, parent);
 }
 
 /// To the microsecond: the service sends seconds as a floating-point number, whose last digits

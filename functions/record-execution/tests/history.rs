@@ -187,6 +187,7 @@ async fn the_tenant_is_decided_before_anything_can_be_written_for_another() {
     let options = RecorderOptions {
         default_tenant: TenantId::parse("ours").unwrap(),
         state_machine_arn: None,
+        ..RecorderOptions::default()
     };
     let mut recorder = HistoryRecorder::new(arn("x"), options);
     recorder.feed(&[started_with(r#"{"stepscope":{"tenant":"ACME"}}"#)]);

@@ -145,6 +145,30 @@ async fn what_is_stored_is_what_the_history_told() {
     }
 }
 
+/// Hard case 19: a child of a distributed Map is a run of its own that names its parent.
+#[tokio::test]
+async fn a_child_of_a_map_is_linked_to_its_parent() {
+    let cloud = Cloud::start().await;
+    let child = arn("distributed-map/EachFile");
+    let recorder = cloud.recorder(client(1_000));
+    recorder.record(&child).await.unwrap();
+    let (run, spans) = cloud.stored(&child).await;
+    assert_eq!(run.workflow, "distributed-map");
+    let root = spans.iter().find(|span| span.parent_span_id.is_none());
+    let root = root.unwrap();
+    assert_eq!(
+        root.text(record_execution::MAP_RUN_ARN),
+        Some(support::MAP_RUN)
+    );
+    let parent = arn("distributed-map");
+    assert_eq!(
+        root.text(conventions::PARENT_EXECUTION_ARN),
+        Some(parent.as_str())
+    );
+    let linked: Vec<_> = root.links.iter().map(|link| link.trace_id).collect();
+    assert_eq!(linked, [TraceId::of_execution(&parent)]);
+}
+
 /// Hard case 14: the same history again makes the same items.
 #[tokio::test]
 async fn recording_twice_writes_nothing_new() {

@@ -69,6 +69,26 @@ pub(crate) async fn history(story: &str) -> Vec<HistoryEvent> {
     answer.events
 }
 
+/// The Map of the story `distributed-map`, and of the child below its folder.
+pub(crate) const MAP_RUN: &str =
+    "arn:aws:states:us-east-1:123456789012:mapRun:distributed-map/EachFile:8a6a";
+
+fn map_run() -> Value {
+    json!({
+        "mapRunArn": MAP_RUN, "executionArn": arn("distributed-map").as_str(),
+        "status": "FAILED", "startDate": 1_763_800_000.0, "maxConcurrency": 0,
+        "toleratedFailurePercentage": 0.0, "toleratedFailureCount": 0,
+        "itemCounts": {
+            "pending": 0, "running": 0, "succeeded": 99, "failed": 1, "timedOut": 0,
+            "aborted": 0, "total": 100, "resultsWritten": 0,
+        },
+        "executionCounts": {
+            "pending": 0, "running": 0, "succeeded": 99, "failed": 1, "timedOut": 0,
+            "aborted": 0, "total": 100, "resultsWritten": 0,
+        },
+    })
+}
+
 impl HttpClient for RecordedStepFunctions {
     fn http_connector(
         &self,
@@ -94,8 +114,15 @@ impl HttpConnector for RecordedStepFunctions {
 
 impl RecordedStepFunctions {
     fn answer(&self, target: &str, request: &Value) -> (u16, Value) {
+        if target == "AWSStepFunctions.DescribeMapRun" {
+            assert_eq!(request["mapRunArn"], MAP_RUN);
+            return (200, map_run());
+        }
         let arn = ExecutionArn::parse(request["executionArn"].as_str().unwrap()).unwrap();
-        let file = fixtures().join(format!("{}.json", arn.workflow()));
+        // Of a child of a Map it is MACHINE/LABEL: below the machine's folder.
+        let (_, id) = arn.as_str().split_once(":execution:").unwrap();
+        let story = id.strip_suffix(":run-1").unwrap();
+        let file = fixtures().join(format!("{story}.json"));
         let Ok(text) = std::fs::read_to_string(file) else {
             return (
                 400,
@@ -135,6 +162,9 @@ impl RecordedStepFunctions {
                     "status": status,
                     "startDate": events[0]["timestamp"],
                 });
+                if story.contains('/') {
+                    answer["mapRunArn"] = json!(MAP_RUN);
+                }
                 if status != "RUNNING" {
                     answer["stopDate"] = last["timestamp"].clone();
                 }
