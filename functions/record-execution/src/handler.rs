@@ -21,6 +21,9 @@ struct StatusChange {
     #[serde(rename = "startDate")]
     _start_date: Option<i64>,
     stop_date: Option<i64>,
+    /// From the API, while somebody looks at the run: the rest is stored already.
+    #[serde(default)]
+    after_event: i64,
 }
 
 /// What a batch says of one execution.
@@ -28,6 +31,8 @@ struct StatusChange {
 struct Messages {
     ids: Vec<String>,
     stopped_at: Option<Timestamp>,
+    /// `None` before the first message.
+    after_event: Option<i64>,
 }
 
 /// Records each execution that a batch of status changes names, once. Answers with the
@@ -42,28 +47,25 @@ pub async fn handle(
     for message in event.records {
         let id = message.message_id.unwrap_or_default();
         match execution_of(message.body.as_deref().unwrap_or_default()) {
-            Ok((arn, stopped_at)) => {
-                let messages = messages.entry(arn).or_default();
-                messages.ids.push(id);
-                messages.stopped_at = messages.stopped_at.max(stopped_at);
-            }
+            Ok((arn, change)) => messages.entry(arn).or_default().add(id, &change),
             Err(error) => {
                 warn(&error, &id);
                 response.add_failure(id);
             }
         }
     }
-    for (arn, Messages { ids, stopped_at }) in messages {
-        match recorder.record_reporting(&arn, metrics).await {
+    for (arn, messages) in messages {
+        let after = messages.after_event.unwrap_or_default();
+        match recorder.record_after(&arn, after, metrics).await {
             Ok(progress) => {
                 tracing::info!(%arn, ?progress, "recorded an execution");
                 metrics.add(Metric::ExecutionsRecorded, 1_u64);
-                if let Some(stopped_at) = stopped_at {
+                if let Some(stopped_at) = messages.stopped_at {
                     metrics.add_lag(Metric::RecordLag, stopped_at);
                 }
             }
             Err(error) => {
-                for id in ids {
+                for id in messages.ids {
                     warn(&error, &id);
                     response.add_failure(id);
                 }
@@ -73,18 +75,28 @@ pub async fn handle(
     response
 }
 
-/// And when it stopped, if it did.
-fn execution_of(body: &str) -> Result<(ExecutionArn, Option<Timestamp>), RecordError> {
+impl Messages {
+    fn add(&mut self, id: String, change: &StatusChange) {
+        self.ids.push(id);
+        let stopped_at = change
+            .stop_date
+            .and_then(|millis| u64::try_from(millis).ok())
+            .map(Timestamp::from_unix_millis);
+        self.stopped_at = self.stopped_at.max(stopped_at);
+        // What one message takes for granted another may not.
+        let known = self.after_event.unwrap_or(change.after_event);
+        self.after_event = Some(known.min(change.after_event));
+    }
+}
+
+fn execution_of(body: &str) -> Result<(ExecutionArn, StatusChange), RecordError> {
     let change: StatusChange = serde_json::from_str(body).map_err(|error| {
         // The parser's own message may show what it read.
         let problem = format!("{:?} at line {}", error.classify(), error.line());
         RecordError::Message { problem }
     })?;
     let arn = ExecutionArn::parse(&change.execution_arn).map_err(RecordError::MessageArn)?;
-    let stopped_at = change
-        .stop_date
-        .and_then(|millis| u64::try_from(millis).ok());
-    Ok((arn, stopped_at.map(Timestamp::from_unix_millis)))
+    Ok((arn, change))
 }
 
 fn warn(error: &RecordError, message_id: &str) {

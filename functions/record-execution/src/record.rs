@@ -3,7 +3,7 @@ use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::ExecutionStatus;
 use lambda_process::metrics::{Metric, MetricBatch, Metrics};
 use redaction::Policy;
-use trace_model::{EndsFrom, ExecutionArn, TenantId, Timestamp};
+use trace_model::{EndsFrom, ExecutionArn, TenantId, Timestamp, TraceId};
 use trace_store::TraceStore;
 
 use crate::{LiveRecording, MapRun, Progress, RecordError, RecorderOptions, Telling};
@@ -41,14 +41,15 @@ impl Recorder {
     /// Reads the execution's history and stores what it tells so far. Safe to repeat, and to
     /// do at the same time as another: the same history makes the same items.
     pub async fn record(&self, arn: &ExecutionArn) -> Result<Progress, RecordError> {
-        self.record_reporting(arn, &mut Metrics::off().batch())
-            .await
+        self.record_after(arn, 0, &mut Metrics::off().batch()).await
     }
 
-    /// [`record`](Self::record) that tells how much it read and wrote.
-    pub async fn record_reporting(
+    /// [`record`](Self::record), where everything up to an event is stored already; and tells how
+    /// much it read and wrote.
+    pub async fn record_after(
         &self,
         arn: &ExecutionArn,
+        last_event_id: i64,
         metrics: &mut MetricBatch,
     ) -> Result<Progress, RecordError> {
         let execution = self.describe(arn).await?;
@@ -70,7 +71,10 @@ impl Recorder {
             state_machine_arn: Some(execution.state_machine_arn),
             map_run,
         };
-        let mut recording = self.recording(arn.clone(), options).telling(telling);
+        let mut recording = self
+            .recording(arn.clone(), options)
+            .telling(telling)
+            .after(last_event_id);
         let mut progress = Progress::TenantUnknown;
         let mut pages = self
             .step_functions
@@ -90,6 +94,16 @@ impl Recorder {
             progress = recording.finish().await?;
         }
         recording.written().report(metrics);
+        if let Some(tenant) = recording.recorder().tenant().filter(|_| !is_over) {
+            let up_to = u64::try_from(recording.last_event_id()).unwrap_or_default();
+            let noted = self
+                .store
+                .note_recorded(tenant, TraceId::of_execution(arn), up_to);
+            noted.await.map_err(|source| RecordError::Store {
+                arn: arn.clone(),
+                source,
+            })?;
+        }
         Ok(progress)
     }
 

@@ -605,3 +605,42 @@ async fn a_redriven_run_goes_on_as_one_run() {
         trace_model::Totals::of(&told)
     );
 }
+
+/// While somebody looks at a run, it is recorded on from where it was.
+#[tokio::test]
+async fn a_look_writes_only_what_came_since() {
+    let cloud = Cloud::start().await;
+    let recorder = cloud.recorder(client(1_000));
+    let (tenant, trace_id) = (
+        TenantId::parse("acme").unwrap(),
+        TraceId::of_execution(&arn("still-running")),
+    );
+    let look = || cloud.store.claim_look(&tenant, trace_id, Duration::ZERO);
+    let message = |after: u64| -> SqsEvent {
+        let body = json!({
+            "executionArn": arn("still-running").as_str(), "status": "RUNNING",
+            "startDate": 1_763_800_000_000_u64, "afterEvent": after,
+        });
+        let record = json!({"messageId": "m-1", "body": body.to_string()});
+        serde_json::from_value(json!({"Records": [record]})).unwrap()
+    };
+    assert_eq!(look().await.unwrap(), None, "nobody has recorded it");
+    let mut metrics = lambda_process::metrics::Metrics::off().batch();
+    let done = handle(&recorder, message(0), &mut metrics).await;
+    assert!(done.batch_item_failures.is_empty());
+    let events = history("still-running").await;
+    let last = u64::try_from(events.last().unwrap().id).unwrap();
+    assert_eq!(look().await.unwrap(), Some(last));
+
+    let before = cloud.items().await;
+    let done = handle(&recorder, message(last), &mut metrics).await;
+    assert!(done.batch_item_failures.is_empty());
+    assert_eq!(cloud.items().await, before, "there was nothing new");
+    let (run, spans) = cloud.stored(&arn("still-running")).await;
+    assert_eq!(run.status, RunStatus::Running);
+    let mut core = record_execution::HistoryRecorder::new(
+        arn("still-running"),
+        record_execution::RecorderOptions::default(),
+    );
+    assert_eq!(shape(&spans), shape(&core.feed(&events)));
+}

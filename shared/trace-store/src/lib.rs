@@ -31,6 +31,7 @@ mod store;
 mod stream;
 mod table;
 mod tenants;
+mod watching;
 mod write;
 
 pub use abandon::AbandonedSpans;

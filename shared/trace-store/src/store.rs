@@ -121,6 +121,8 @@ mod tests {
         spawnable(store.stream_structure(tenant, trace_id));
         spawnable(store.read_span(tenant, trace_id, span_id));
         spawnable(store.read_content(tenant, trace_id, span, "field"));
+        spawnable(store.claim_look(tenant, trace_id, Duration::ZERO));
+        spawnable(store.note_recorded(tenant, trace_id, 1));
         spawnable(store.read_chunk(key));
         spawnable(store.chunk_from_image(key, serde_dynamo::Item::default()));
     }

@@ -73,6 +73,7 @@ contract! {
     run_cases::a_name_used_again_is_another_run,
     run_cases::an_older_summary_never_overwrites_a_newer,
     run_cases::a_summary_may_come_before_its_run,
+    run_cases::one_of_those_who_look_has_the_run_recorded_on,
     run_cases::hard_case_22_an_expired_run_is_invisible_and_makes_room,
     run_cases::a_trace_without_an_execution_is_what_its_spans_say,
     run_cases::an_execution_takes_its_trace_over,

@@ -636,3 +636,36 @@ pub(crate) async fn spans_of_an_expired_trace_open_it_anew(backend: Backend) {
     assert_eq!(found.workflow, "shop");
     assert_eq!(found.execution_arn, None);
 }
+
+pub(crate) async fn one_of_those_who_look_has_the_run_recorded_on(backend: Backend) {
+    const PACE: Duration = Duration::from_secs(3);
+    let store = backend.store().await;
+    let run = run("triage", 1);
+    let claim = || store.claim_look(&run.tenant, run.trace_id, PACE);
+    assert_eq!(claim().await.unwrap(), None, "there is no run");
+    store
+        .note_recorded(&run.tenant, run.trace_id, 4)
+        .await
+        .unwrap();
+    assert_eq!(read(&store, &run).await, None, "a note makes no run");
+    store.open_run(&run).await.unwrap();
+    let before = read(&store, &run).await;
+
+    let claims = futures::future::join_all((0..8).map(|_| claim())).await;
+    let claimed: Vec<_> = claims.into_iter().filter_map(Result::unwrap).collect();
+    assert_eq!(claimed, [0]);
+    assert_eq!(claim().await.unwrap(), None);
+    for event in [17, 5] {
+        store
+            .note_recorded(&run.tenant, run.trace_id, event)
+            .await
+            .unwrap();
+    }
+    backend.clock.advance(PACE);
+    assert_eq!(claim().await.unwrap(), Some(17));
+    let other = store
+        .claim_look(&globex(), run.trace_id, Duration::ZERO)
+        .await;
+    assert_eq!(other.unwrap(), None);
+    assert_eq!(read(&store, &run).await, before, "the run is the same");
+}
