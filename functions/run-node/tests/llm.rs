@@ -547,6 +547,20 @@ async fn the_demo_model_is_where_the_settings_say_and_gets_no_key() {
         Some("stepscope-demo")
     );
 
+    let elsewhere = Nodes::with_models(ModelSettings {
+        model: Some("stepscope-demo::demo-model".to_owned()),
+        base_url: Some(seen.base_url.parse().unwrap()),
+        ..ModelSettings::default()
+    })
+    .await;
+    elsewhere
+        .run("llm", parameters.clone(), Value::Null)
+        .await
+        .unwrap();
+    let call = elsewhere.span(SpanKind::Model).await;
+    assert_eq!(call.text("gen_ai.provider.name"), Some("stepscope-demo"));
+    assert_eq!(call.text("gen_ai.request.model"), Some("demo-model"));
+
     let nowhere = Nodes::with_models(ModelSettings::default()).await;
     let error = nowhere
         .run("llm", parameters, Value::Null)

@@ -42,7 +42,8 @@ async fn customers(Query(query): Query<CustomerQuery>) -> Response {
     Json(json!({
         "customer": "C-2207",
         "plan": "Team",
-        "open_invoices": [{"number": "2026-11-0042", "amount_usd": 49.00, "payments": 2}],
+        // Text: engines differ in whether a number that JSONata passed on keeps its cents.
+        "open_invoices": [{"number": "2026-11-0042", "amount_usd": "49.00", "payments": 2}],
     }))
     .into_response()
 }

@@ -12,6 +12,8 @@ use crate::parameters::nearest;
 
 /// What `stepscope dev` serves.
 const DEMO_MODEL: &str = "demo-model";
+/// As the price table knows it: free, which is not the same as unknown.
+const DEMO_PROVIDER: &str = "stepscope-demo";
 /// genai knows these by a local address of their own, which is no author's to reach.
 const LOCAL_PROVIDERS: [AdapterKind; 2] = [AdapterKind::Ollama, AdapterKind::Omlx];
 
@@ -52,6 +54,11 @@ impl Models {
         let model = model
             .or(self.settings.model.as_deref())
             .unwrap_or(DEMO_MODEL);
+        if let (None, Some(name)) = (base_url, of_the_demo(model)) {
+            let settings = &self.settings;
+            let url = settings.demo_url.as_ref().or(settings.base_url.as_ref());
+            return url.map(|url| self.demo(name, url)).ok_or_else(no_demo);
+        }
         let (provider, name) = split(model)?;
         if let Some(text) = base_url {
             let url = parse_base_url(text)?;
@@ -69,18 +76,17 @@ impl Models {
             return Ok(at(&self.public, kind, name, &url, AuthData::None));
         }
         match (provider, &self.settings.base_url, &self.settings.demo_url) {
-            (None, _, Some(demo)) if name == DEMO_MODEL => Ok(Target {
-                // As the price table knows it: free, which is not the same as unknown.
-                provider: "stepscope-demo",
-                ..at(&self.named, AdapterKind::OpenAI, name, demo, AuthData::None)
-            }),
+            (None, _, Some(demo)) if name == DEMO_MODEL => Ok(self.demo(name, demo)),
             (None, Some(base_url), _) => Ok(self.configured(AdapterKind::OpenAI, name, base_url)),
-            (None, None, _) if name == DEMO_MODEL => Err(NodeError::parameter(
-                "model",
-                "demo-model is served by `stepscope dev` only; name a model, or set \
-                 STEPSCOPE_MODEL and STEPSCOPE_MODEL_BASE_URL",
-            )),
+            (None, None, _) if name == DEMO_MODEL => Err(no_demo()),
             (provider, ..) => self.by_name(provider, model),
+        }
+    }
+
+    fn demo(&self, name: &str, url: &Url) -> Target<'_> {
+        Target {
+            provider: DEMO_PROVIDER,
+            ..at(&self.named, AdapterKind::OpenAI, name, url, AuthData::None)
         }
     }
 
@@ -171,6 +177,20 @@ fn at<'a>(
         provider: provider_name(kind),
         server: Some(url.clone()),
     }
+}
+
+/// `stepscope-demo::name`: said by who configures the process, for another process's demo model
+/// looks like any model at that address, whose price nobody knows.
+fn of_the_demo(model: &str) -> Option<&str> {
+    model.strip_prefix(DEMO_PROVIDER)?.strip_prefix("::")
+}
+
+fn no_demo() -> NodeError {
+    NodeError::parameter(
+        "model",
+        "demo-model is served by `stepscope dev` only; name a model, or set \
+         STEPSCOPE_MODEL and STEPSCOPE_MODEL_BASE_URL",
+    )
 }
 
 /// `provider::name`, where it is a provider's; names themselves may hold a colon.
