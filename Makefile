@@ -1,7 +1,7 @@
 # run and test need nothing but Rust, Go, Java with Maven, and Python; what else they use they
 # install under .tools/, in pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-soak test-model check bench tools licences bootstraps deploy-check
+.PHONY: help run test test-deployed test-soak test-model check bench tools licences bootstraps deploy-check
 
 CARGO_INCREMENTAL ?= $(if $(CI),0,1)
 export CARGO_INCREMENTAL
@@ -16,6 +16,15 @@ run: ## build everything, start the local cloud, run the example workflows, serv
 
 test: tools check ## everything that must hold
 	cargo test --workspace --no-fail-fast
+
+# With the executables that `make test` builds; or with those of `make bootstraps`:
+# STEPSCOPE_BOOTSTRAPS=target/lambda.
+test-deployed: ## deployed to an emulator of AWS by `sam deploy`: from nothing to traces over HTTP
+	tests/bin/install-ministack
+	tests/bin/install-aws-sam-cli
+	tests/bin/install-collector
+	cargo build --workspace --bins
+	cargo test --workspace --test deployed
 
 # STEPSCOPE_SOAK is the number of random machines and definitions; with it the kills are 1,000.
 test-soak: ## a thousand kills, and many thousand random machines: about an hour
@@ -43,12 +52,15 @@ tools: ## what the tests run beside our own code
 	tests/bin/install-collector
 	tests/bin/install-cargo-lambda
 	tests/bin/install-opentelemetry-python
+	tests/bin/install-ministack
+	tests/bin/install-aws-sam-cli
 
 licences: ## licences and advisories of what we depend on
 	tests/bin/install-cargo-deny
 	.tools/bin/cargo-deny --locked check
 
-# One build for all functions: `sam build` would compile everything once for each of them.
+# One build for all functions: `sam build` would compile everything once for each of them. Not
+# incrementally, which keeps the linker from optimising across crates.
 ARCHITECTURE ?= arm64
 FUNCTIONS := $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
 
@@ -56,7 +68,7 @@ bootstraps: ## the functions for Lambda, into target/lambda; ARCHITECTURE=arm64 
 	tests/bin/install-cargo-lambda
 	tests/bin/install-zig
 	rustup target add $(if $(filter x86_64,$(ARCHITECTURE)),x86_64,aarch64)-unknown-linux-gnu
-	PATH="$(CURDIR)/.tools/zig-0.15.2/bin:$$PATH" .tools/cargo-lambda-1.9.2/bin/cargo-lambda lambda build \
+	CARGO_INCREMENTAL=0 PATH="$(CURDIR)/.tools/zig-0.15.2/bin:$$PATH" .tools/cargo-lambda-1.9.2/bin/cargo-lambda lambda build \
 		--release $(if $(filter x86_64,$(ARCHITECTURE)),--x86-64,--arm64) $(FUNCTIONS:%=--package %)
 
 # Without the resources' conditions: checkov passes over what the defaults leave out.
