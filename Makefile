@@ -1,7 +1,7 @@
 # run and test need nothing but Rust, Go, Java with Maven, and Python; what else they use they
 # install under .tools/, in pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-deployed test-soak test-model check bench tools licences bootstraps deploy-check
+.PHONY: help run test test-deployed test-soak test-model test-jaeger check bench tools licences bootstraps deploy-check
 
 CARGO_INCREMENTAL ?= $(if $(CI),0,1)
 export CARGO_INCREMENTAL
@@ -34,6 +34,10 @@ test-soak: ## a thousand kills, and many thousand random machines: about an hour
 test-model: ## the examples with a real language model on this machine
 	tests/bin/install-model
 	cargo test --workspace --test model
+
+test-jaeger: ## traces as a real Jaeger gives them back
+	tests/bin/install-jaeger
+	cargo test --workspace --test jaeger
 
 check: ## formatting and lints
 	cargo fmt --all --check

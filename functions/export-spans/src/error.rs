@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use thiserror::Error;
+use trace_model::Timestamp;
 use trace_store::StoreError;
 
 /// Why spans did not go out. All but [`ExportError::Permanent`] and [`ExportError::Client`]
@@ -17,6 +18,12 @@ pub enum ExportError {
     },
     #[error("the collector cannot be reached, or hung up")]
     Unreachable(#[source] reqwest::Error),
+    #[error(
+        "the collector is not to be called before {not_before}: it failed, or asked for patience"
+    )]
+    TooEarly { not_before: Timestamp },
+    #[error("no time is left to send more")]
+    NoTimeLeft,
     #[error("the collector did not answer within {} ms", .0.as_millis())]
     TooSlow(Duration),
     #[error(transparent)]
@@ -34,6 +41,20 @@ pub enum Permanent {
     Request(#[source] reqwest::Error),
     #[error("the spans cannot be packed")]
     Packing(#[source] std::io::Error),
+}
+
+impl ExportError {
+    /// Whether the collector may take the same spans later.
+    pub const fn passes(&self) -> bool {
+        match self {
+            Self::Refused { .. }
+            | Self::Unreachable(_)
+            | Self::TooEarly { .. }
+            | Self::NoTimeLeft
+            | Self::TooSlow(_) => true,
+            Self::Store(_) | Self::Permanent(_) | Self::Client(_) => false,
+        }
+    }
 }
 
 fn after(delay: Option<Duration>) -> String {

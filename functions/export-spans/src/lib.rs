@@ -4,20 +4,27 @@
 //! So a span goes out at least once, under the same ids. Deliberately absent: a queue of its
 //! own, open spans (a collector knows no revisions), and anything that was not masked.
 
+mod content;
 mod error;
 mod exporter;
+mod outbox;
+mod pace;
+mod patience;
+mod replay;
 mod request;
 mod retry_after;
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use lambda_process::metrics::{Metric, MetricBatch};
-use trace_store::{Chunk, ChunkKey, TraceStore, written_at};
+use trace_model::Timestamp;
+use trace_store::{ChunkKey, TraceStore, written_at};
 
 pub use error::{ExportError, Permanent};
-pub use exporter::{Delivery, Exporter};
+pub use exporter::Exporter;
+pub use replay::Replay;
 
-use request::Request;
+use outbox::Outbox;
 
 /// What became of one batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,12 +35,21 @@ pub struct Exported {
     pub dropped: u64,
 }
 
+impl Exported {
+    pub const fn add(&mut self, other: &Self) {
+        self.spans += other.spans;
+        self.dropped += other.dropped;
+    }
+}
+
 /// Exports the finished spans of all changed chunks, in the stream's order. Answers with the
-/// records from the first one on that has to come again: what is behind it waits too.
+/// records from the first one on that has to come again: what is behind it waits too. `until` is
+/// when the work is cut off: what is left by then comes again, and what went out does not.
 pub async fn handle(
     store: &TraceStore,
     exporter: &Exporter,
     event: Event,
+    until: Option<Timestamp>,
     metrics: &mut MetricBatch,
 ) -> (DynamoDbEventResponse, Exported) {
     let mut response = DynamoDbEventResponse::default();
@@ -42,7 +58,7 @@ pub async fn handle(
         let sequence_number = record.change.sequence_number.clone();
         let written_at = written_at(&record.change.new_image);
         if response.batch_item_failures.is_empty() {
-            match export_record(store, exporter, record, &mut outcome).await {
+            match export_record(store, exporter, record, until, &mut outcome).await {
                 Ok(()) => {
                     if let Some(written_at) = written_at {
                         metrics.add_lag(Metric::ExportLag, written_at);
@@ -69,6 +85,7 @@ async fn export_record(
     store: &TraceStore,
     exporter: &Exporter,
     record: EventRecord,
+    until: Option<Timestamp>,
     outcome: &mut Exported,
 ) -> Result<(), ExportError> {
     if record.event_name == "REMOVE" {
@@ -95,34 +112,10 @@ async fn export_record(
             return Ok(());
         }
     };
-    let (taken, dropped) = export_chunk(exporter, &chunk).await?;
-    outcome.spans += taken;
-    outcome.dropped += dropped;
-    Ok(())
-}
-
-async fn export_chunk(exporter: &Exporter, chunk: &Chunk) -> Result<(u64, u64), ExportError> {
-    let Some(request) = Request::of(chunk, exporter.content()) else {
-        return Ok((0, 0));
-    };
-    let spans = request.spans;
-    match exporter.send(request).await {
-        Ok(Delivery { rejected, reason }) => {
-            let rejected = rejected.min(spans);
-            if rejected > 0 || reason.is_some() {
-                tracing::warn!(rejected, reason, "the collector took a request in part");
-            }
-            Ok((spans - rejected, rejected))
-        }
-        Err(ExportError::Permanent(error)) => {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(
-                spans,
-                error,
-                "spans are dropped: the collector will not take them"
-            );
-            Ok((0, spans))
-        }
-        Err(error) => Err(error),
+    let mut outbox = Outbox::new(store, exporter, until);
+    for span in &chunk.spans {
+        outbox.push(Some(&chunk), span).await?;
     }
+    outcome.add(&outbox.finish().await?);
+    Ok(())
 }

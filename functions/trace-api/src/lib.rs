@@ -13,6 +13,7 @@ mod document;
 mod observe;
 mod parameters;
 mod problem;
+mod process;
 mod router;
 mod routes;
 mod state;
@@ -21,6 +22,7 @@ mod tenant_stores;
 mod wire;
 
 pub use cursor::CursorKey;
+pub use process::ProcessError;
 pub use router::{app, openapi};
 pub use state::{ApiConfig, ApiState};
 pub use tenant_stores::TenantStores;

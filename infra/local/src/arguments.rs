@@ -1,10 +1,15 @@
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use trace_model::TenantId;
 use url::Url;
 
+use crate::command::export::SPANS_PER_SECOND;
 use crate::command::keys::KeysArguments;
+use crate::export::Header;
+use crate::invoke::Function;
+use crate::moment::{Moment, NoMoment};
 
 /// Traces of AI workflows on AWS Step Functions, on one machine.
 #[derive(Debug, Parser)]
@@ -44,6 +49,12 @@ pub(crate) enum Command {
     Instrument(InstrumentArguments),
     /// Make, list and revoke API keys, with which other programs send spans.
     Keys(KeysArguments),
+    /// Send the finished spans of stored runs to a collector once more; the exit status is 1 when
+    /// it did not take them all.
+    Export(Box<ExportArguments>),
+    /// Run a function of the application on an event, with the handler that runs on Lambda, and
+    /// print its answer; the exit status is 1 when it failed.
+    Invoke(InvokeArguments),
     /// Print an access token of the local issuer.
     Token(TokenArguments),
 }
@@ -93,6 +104,30 @@ pub(crate) struct Target {
     pub url: Option<Url>,
     #[command(flatten)]
     pub cloud: CloudArguments,
+}
+
+/// Whose table and bucket: a deployed stack's, or the local cloud's.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Deployment {
+    /// The table of a deployed stack, its output `TableName`: reached with your AWS credentials, in
+    /// `AWS_REGION`. Without it the local cloud is meant.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "STEPSCOPE_TABLE",
+        requires = "bucket"
+    )]
+    pub table: Option<String>,
+    /// The bucket beside it, the output `BucketName`.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "STEPSCOPE_BUCKET",
+        requires = "table"
+    )]
+    pub bucket: Option<String>,
+    #[command(flatten)]
+    pub target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -241,6 +276,62 @@ pub(crate) struct TokenArguments {
     pub scope: Vec<String>,
     #[command(flatten)]
     pub target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// Runs that started since then: 24h, 7d, or a time such as 2026-03-01T12:00:00Z.
+    #[arg(long, value_name = "AGO|TIME", value_parser = moment, required_unless_present = "execution")]
+    pub since: Option<String>,
+    /// Runs that started before then; without it, all until now.
+    #[arg(long, value_name = "AGO|TIME", value_parser = moment, conflicts_with = "execution")]
+    pub until: Option<String>,
+    /// Only this run: MACHINE:NAME, its ARN, or its trace id.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["since", "resume"])]
+    pub execution: Option<String>,
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    /// The collector, to whose URL /v1/traces is added; without it `OTEL_EXPORTER_OTLP_ENDPOINT`
+    /// and what goes with it.
+    #[arg(long, value_name = "URL")]
+    pub to: Option<Url>,
+    /// A header of each request, such as an API key; may be repeated. With it, or with --to, those
+    /// of `OTEL_EXPORTER_OTLP_HEADERS` are not sent.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub header: Vec<Header>,
+    /// Which texts go with their spans; without it `STEPSCOPE_EXPORT_CONTENT`.
+    #[arg(long, value_parser = ["none", "inline", "all"])]
+    pub content: Option<String>,
+    /// Spans a second, at most.
+    #[arg(long, value_name = "SPANS", default_value_t = SPANS_PER_SECOND)]
+    pub rate: NonZeroU32,
+    /// Keeps the position in this file: the same command goes on where it was interrupted.
+    #[arg(long, value_name = "FILE")]
+    pub resume: Option<PathBuf>,
+    /// Print one JSON object at the end instead.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub deployment: Deployment,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InvokeArguments {
+    pub function: Function,
+    /// The event, in JSON; `-` is standard input. What the table's stream gave up and Lambda left
+    /// in the bucket is an event too.
+    #[arg(short, long, value_name = "FILE")]
+    pub event: PathBuf,
+    /// Whose token the local cloud puts where a request says `Bearer TOKEN`.
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    #[command(flatten)]
+    pub deployment: Deployment,
+}
+
+/// Checked, and kept as it was written.
+fn moment(text: &str) -> Result<String, NoMoment> {
+    text.parse::<Moment>().map(|_| text.to_owned())
 }
 
 #[derive(Debug, Args)]

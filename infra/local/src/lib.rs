@@ -9,7 +9,11 @@ mod cloud;
 mod command;
 mod connection;
 mod demo;
+mod deployment;
+mod export;
 mod instrument;
+mod invoke;
+mod moment;
 mod progress;
 mod terminal;
 mod view;
@@ -71,6 +75,8 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Workflows(arguments) => command::workflows::workflows(arguments).await,
         Command::Instrument(arguments) => command::instrument::instrument(&arguments),
         Command::Keys(arguments) => command::keys::keys(arguments).await,
+        Command::Export(arguments) => command::export::export(arguments).await,
+        Command::Invoke(arguments) => command::invoke::invoke(arguments).await,
         Command::Token(arguments) => command::token::token(arguments).await,
     }
 }

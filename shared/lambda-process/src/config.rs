@@ -64,11 +64,18 @@ pub struct AllowedAddress {
 
 impl Config {
     /// Reads the environment, once, when the process starts.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_env_with([])
+    }
+
+    /// The same, where the values that are given go before the environment's.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that reads the environment"
     )]
-    pub fn from_env() -> Result<Self, ConfigError> {
+    pub fn from_env_with(
+        given: impl IntoIterator<Item = (Variable, String)>,
+    ) -> Result<Self, ConfigError> {
         let mut values = BTreeMap::new();
         for variable in Variable::ALL {
             if let Some(value) = std::env::var_os(variable.name()) {
@@ -78,6 +85,8 @@ impl Config {
                 values.insert(variable.name().to_owned(), value);
             }
         }
+        let given = given.into_iter();
+        values.extend(given.map(|(variable, value)| (variable.name().to_owned(), value)));
         Self::from_map(values)
     }
 

@@ -28,7 +28,7 @@ pub enum OtlpCompression {
     None,
 }
 
-/// Whether small prompts and answers go out as attributes.
+/// Which prompts, answers and other texts go out as attributes. All of them are masked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExportContent {
     /// Only where bodies lie and how large they are.
@@ -36,6 +36,8 @@ pub enum ExportContent {
     /// Bodies that lie beside their span's structure.
     #[default]
     Inline,
+    /// Those too that lie in items of their own and in the bucket, up to 1 MB each.
+    All,
 }
 
 impl ExportContent {
@@ -43,6 +45,7 @@ impl ExportContent {
         match text {
             "none" => Some(Self::None),
             "inline" => Some(Self::Inline),
+            "all" => Some(Self::All),
             _ => None,
         }
     }

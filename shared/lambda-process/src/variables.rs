@@ -174,9 +174,10 @@ variables! {
     OtlpTracesProtocol = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
         expected: "http/protobuf, the only protocol spoken (collectors take it on port 4318)",
         default: "", Plain;
-    /// Whether small prompts and answers are exported as attributes of their spans.
+    /// Which prompts, answers and other masked texts are exported as attributes of their spans:
+    /// none, those of up to 4 KB, or all of up to 1 MB, at the price of a read for each larger one.
     ExportContent = "STEPSCOPE_EXPORT_CONTENT",
-        expected: "none or inline",
+        expected: "none, inline or all",
         default: "inline", Plain;
     /// Whether metrics are written to standard output, in CloudWatch's embedded metric format.
     /// By default on Lambda, and not elsewhere.

@@ -60,6 +60,11 @@ impl StoredSpan {
         self.span.span()
     }
 
+    /// Where it lies.
+    pub const fn chunk_key(&self) -> &ChunkKey {
+        &self.chunk
+    }
+
     pub fn into_redacted(self) -> RedactedSpan {
         self.span
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +21,8 @@ pub(crate) enum Answer {
     /// Says that a hundred bytes come, and closes after three.
     HangUpMidBody,
     HangUp,
+    /// Takes requests of so many bytes, unpacked, and answers larger ones with 413.
+    TakesUpTo(usize),
 }
 
 pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf";
@@ -29,6 +32,8 @@ pub(crate) struct Received {
     /// Lower case.
     pub(crate) head: String,
     pub(crate) request: ExportTraceServiceRequest,
+    /// Of the body, unpacked.
+    pub(crate) bytes: usize,
 }
 
 pub(crate) struct Collector {
@@ -73,6 +78,16 @@ impl Collector {
         self.received.lock().unwrap().clone()
     }
 
+    /// Spans of all requests, in the order they came.
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        let received = self.received().into_iter();
+        received
+            .flat_map(|received| received.request.resource_spans)
+            .flat_map(|resource| resource.scope_spans)
+            .flat_map(|scope| scope.spans)
+            .collect()
+    }
+
     pub(crate) fn sent(&self) -> u64 {
         *self.sent.lock().unwrap()
     }
@@ -85,8 +100,20 @@ async fn serve(
     sent: &Mutex<u64>,
 ) -> std::io::Result<()> {
     let request = read_request(&mut socket).await?;
-    received.lock().unwrap().push(request);
+    let answer = match answer {
+        Answer::TakesUpTo(bytes) if request.bytes > bytes => {
+            Answer::Whole("HTTP/1.1 413 Payload Too Large", Vec::new())
+        }
+        answer => {
+            received.lock().unwrap().push(request);
+            answer
+        }
+    };
     match answer {
+        Answer::TakesUpTo(_) => {
+            let head = format!("{OK}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            socket.write_all(head.as_bytes()).await?;
+        }
         Answer::Whole(head, body) => {
             let length = body.len();
             let head = format!("{head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
@@ -142,6 +169,10 @@ async fn read_request(socket: &mut TcpStream) -> std::io::Result<Received> {
             body.extend_from_slice(packed);
         }
         let request = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
-        return Ok(Received { head, request });
+        return Ok(Received {
+            head,
+            request,
+            bytes: body.len(),
+        });
     }
 }

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 mod collector;
+mod content;
+mod patience;
+mod replay;
 
 use std::time::Duration;
 
@@ -33,6 +36,7 @@ struct Cloud {
     storage: LocalStorage,
     store: TraceStore,
     dynamodb: aws_sdk_dynamodb::Client,
+    s3: aws_sdk_s3::Client,
     clock: Clock,
     metrics: Captured,
     _folder: TempDir,
@@ -62,9 +66,10 @@ async fn cloud() -> Cloud {
         .http_client(storage.s3_http_client());
     let clock = Clock::manual(Timestamp::parse_rfc3339("2045-03-01T12:00:00Z").unwrap());
     let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
+    let s3 = aws_sdk_s3::Client::from_conf(s3.build());
     let store = TraceStore::new(
         dynamodb.clone(),
-        aws_sdk_s3::Client::from_conf(s3.build()),
+        s3.clone(),
         StoreConfig::new("stepscope", "stepscope"),
         clock.clone(),
     );
@@ -73,6 +78,7 @@ async fn cloud() -> Cloud {
         storage,
         store,
         dynamodb,
+        s3,
         clock,
         metrics: Captured::default(),
         _folder: folder,
@@ -144,21 +150,21 @@ impl Cloud {
     /// Exports everything in the feed: how many records have to come again, and what went.
     async fn export(&self, exporter: &Exporter) -> (usize, Exported) {
         let event = self.changes().await;
+        self.handle(exporter, event, None).await
+    }
+
+    async fn handle(
+        &self,
+        exporter: &Exporter,
+        event: Event,
+        until: Option<Timestamp>,
+    ) -> (usize, Exported) {
         let metrics = self.metrics.metrics(self.clock.clone());
         let mut batch = metrics.batch();
-        let handled = export_spans::handle(&self.store, exporter, event, &mut batch);
+        let handled = export_spans::handle(&self.store, exporter, event, until, &mut batch);
         let (response, outcome) = handled.await;
         (response.batch_item_failures.len(), outcome)
     }
-}
-
-fn spans(collector: &Collector) -> Vec<OtlpSpan> {
-    let received = collector.received().into_iter();
-    received
-        .flat_map(|received| received.request.resource_spans)
-        .flat_map(|resource| resource.scope_spans)
-        .flat_map(|scope| scope.spans)
-        .collect()
 }
 
 fn attribute<'a>(span: &'a OtlpSpan, key: &str) -> Option<&'a str> {
@@ -178,7 +184,7 @@ fn ok() -> Answer {
 }
 
 /// The collector is at fault, then well again: nothing may be lost.
-async fn check_held_until_well(answer: Answer, settings: &[(&str, &str)]) -> Exporter {
+async fn check_held_until_well(answer: Answer, settings: &[(&str, &str)]) {
     let cloud = cloud().await;
     let collector = Collector::start(answer).await;
     let exporter = cloud.exporter(&collector, settings);
@@ -198,7 +204,6 @@ async fn check_held_until_well(answer: Answer, settings: &[(&str, &str)]) -> Exp
     assert_eq!(metrics.values("ExportFailures"), [1.0]);
     assert_eq!(metrics.values("SpansExported"), [2.0]);
     assert_eq!(metrics.values("ExportLag"), [60_000.0; 2]);
-    exporter
 }
 
 #[tokio::test]
@@ -230,7 +235,7 @@ async fn finished_spans_go_out_as_they_are_stored() {
             .contains("content-type: application/x-protobuf")
     );
     assert!(received[0].head.contains("content-encoding: gzip"));
-    let spans = spans(&collector);
+    let spans = collector.spans();
     let span = &spans[0];
     assert_eq!(span.trace_id, finished.trace_id.as_bytes());
     assert_eq!(span.span_id, finished.span_id.as_bytes());
@@ -254,7 +259,7 @@ async fn content_stays_home_when_it_is_told_to() {
     let exporter = cloud.exporter_with(&collector, &[], ExportContent::None);
     cloud.write([cloud.span(1)]).await;
     cloud.export(&exporter).await;
-    assert_eq!(attribute(&spans(&collector)[0], FIELD), None);
+    assert_eq!(attribute(&collector.spans()[0], FIELD), None);
 }
 
 /// It would be as damaged the next time, and what is behind it must not wait for ever.
@@ -278,7 +283,7 @@ async fn a_damaged_text_holds_up_no_span() {
     cloud.write([cloud.span(2)]).await;
     let (failed, outcome) = cloud.export(&exporter).await;
     assert_eq!((failed, outcome.spans, outcome.dropped), (0, 3, 0));
-    let spans = spans(&collector);
+    let spans = collector.spans();
     let texts: Vec<_> = spans.iter().map(|span| attribute(span, FIELD)).collect();
     assert_eq!(texts, [Some("prompt 1"), None, Some("prompt 2")]);
 }
@@ -294,25 +299,9 @@ async fn hard_case_14_a_batch_that_comes_twice_has_the_same_ids() {
     for _ in 0..2 {
         cloud.export(&exporter).await;
     }
-    let spans = spans(&collector);
+    let spans = collector.spans();
     assert_eq!(spans.len(), 2);
     assert_eq!(spans[0], spans[1]);
-}
-
-#[tokio::test]
-async fn hard_case_21_429_with_retry_after_in_seconds() {
-    let head = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 7";
-    let exporter = check_held_until_well(Answer::Whole(head, Vec::new()), &[]).await;
-    let asked = Timestamp::parse_rfc3339("2045-03-01T12:00:07Z");
-    assert_eq!(exporter.not_before(), asked);
-}
-
-#[tokio::test]
-async fn hard_case_21_429_with_retry_after_as_a_date() {
-    let head = "HTTP/1.1 429 Too Many Requests\r\nretry-after: Wed, 01 Mar 2045 12:00:09 GMT";
-    let exporter = check_held_until_well(Answer::Whole(head, Vec::new()), &[]).await;
-    let asked = Timestamp::parse_rfc3339("2045-03-01T12:00:09Z");
-    assert_eq!(exporter.not_before(), asked);
 }
 
 #[tokio::test]
@@ -464,11 +453,12 @@ async fn the_sample_event_is_exported() {
     let event = include_str!("../../../../events/export-spans/changed-chunks.json");
     let event: Event = serde_json::from_str(event).unwrap();
     let mut batch = Metrics::off().batch();
-    let handled = export_spans::handle(&cloud.store, &exporter, event, &mut batch);
+    let handled = export_spans::handle(&cloud.store, &exporter, event, None, &mut batch);
     let (response, outcome) = handled.await;
     assert_eq!(response.batch_item_failures, []);
     assert_eq!((outcome.spans, outcome.dropped), (2, 0));
-    let names: Vec<_> = spans(&collector)
+    let names: Vec<_> = collector
+        .spans()
         .into_iter()
         .map(|span| span.name)
         .collect();

@@ -67,9 +67,8 @@ pub(super) async fn follow_table(
             let (store, exporter) = (to_export.clone(), Arc::clone(&exporter));
             let mut batch = export_metrics.batch();
             async move {
-                let (response, _) =
-                    export_spans::handle(&store, &exporter, event, &mut batch).await;
-                response
+                let handled = export_spans::handle(&store, &exporter, event, None, &mut batch);
+                handled.await.0
             }
         }));
     }

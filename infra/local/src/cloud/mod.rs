@@ -7,7 +7,7 @@ mod functions;
 mod host_guard;
 mod issuer;
 mod listener;
-mod nodes;
+pub(crate) mod nodes;
 mod recording;
 mod stream;
 pub(crate) mod watching;
@@ -35,7 +35,7 @@ use listener::Listeners;
 pub(crate) const LOCAL_REGION: &str = "us-east-1";
 pub(crate) const LOCAL_ACCOUNT: &str = "000000000000";
 pub(crate) const TABLE: &str = "stepscope";
-const BUCKET: &str = "stepscope";
+pub(crate) const BUCKET: &str = "stepscope";
 
 /// How long a stop may take before it is forced.
 const STOPPING: Duration = Duration::from_secs(15);

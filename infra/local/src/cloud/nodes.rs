@@ -32,7 +32,7 @@ pub(super) fn substitutions(demo_url: &Url) -> BTreeMap<String, String> {
 }
 
 /// Whose spans the nodes' are.
-pub(super) fn resource() -> Attributes {
+pub(crate) fn resource() -> Attributes {
     [
         ("service.name", RUN_NODE),
         ("service.version", env!("CARGO_PKG_VERSION")),
@@ -94,7 +94,7 @@ async fn invoke(
 
 /// Nodes that may reach the demo services, and no other private address unless the
 /// environment names it.
-pub(super) fn environment(
+pub(crate) fn environment(
     config: &Config,
     tracer: WorkflowTracer,
     store: TraceStore,

@@ -1,6 +1,9 @@
 //! Runs the real `stepscope` binary on a data folder of its own.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod collector;
+pub(crate) mod stored;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
