@@ -64,7 +64,7 @@ licences: ## licences and advisories of what we depend on
 	.tools/bin/cargo-deny --locked check
 
 # One build for all functions: `sam build` would compile everything once for each of them. Not
-# incrementally, which keeps the linker from optimising across crates.
+# incrementally: what is built seldom need not keep its intermediate steps.
 ARCHITECTURE ?= arm64
 FUNCTIONS := $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
 
