@@ -127,6 +127,7 @@ fn describe_request(span: &mut Span, request: &Value) {
     let config = member(request, &["inferenceconfig", "textgenerationconfig"]).unwrap_or(request);
     let most = [
         "maxtokens",
+        "maxnewtokens",
         "maxtokencount",
         "maxgenlen",
         "maxcompletiontokens",

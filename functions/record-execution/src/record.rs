@@ -23,6 +23,13 @@ pub struct Recorder {
     default_tenant: TenantId,
 }
 
+/// What must be known of an execution before its history is read.
+pub(crate) struct Described {
+    pub status: ExecutionStatus,
+    pub state_machine_arn: String,
+    pub map_run_arn: Option<String>,
+}
+
 impl Recorder {
     pub const fn new(
         step_functions: Client,
@@ -52,7 +59,23 @@ impl Recorder {
         last_event_id: i64,
         metrics: &mut MetricBatch,
     ) -> Result<Progress, RecordError> {
-        let execution = self.describe(arn).await?;
+        let described = self.describe(arn).await?;
+        let execution = Described {
+            status: described.status,
+            state_machine_arn: described.state_machine_arn,
+            map_run_arn: described.map_run_arn,
+        };
+        self.record_described(arn, execution, last_event_id, metrics)
+            .await
+    }
+
+    pub(crate) async fn record_described(
+        &self,
+        arn: &ExecutionArn,
+        execution: Described,
+        last_event_id: i64,
+        metrics: &mut MetricBatch,
+    ) -> Result<Progress, RecordError> {
         let is_over = !matches!(
             execution.status,
             ExecutionStatus::Running | ExecutionStatus::PendingRedrive
