@@ -10,6 +10,7 @@ mod caller;
 mod conditional;
 mod cursor;
 mod document;
+mod looks;
 mod observe;
 mod parameters;
 mod problem;
@@ -22,6 +23,7 @@ mod tenant_stores;
 mod wire;
 
 pub use cursor::CursorKey;
+pub use looks::RecorderQueue;
 pub use process::ProcessError;
 pub use router::{app, openapi};
 pub use state::{ApiConfig, ApiState};

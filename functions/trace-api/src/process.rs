@@ -9,7 +9,7 @@ use thiserror::Error;
 use trace_model::Clock;
 use trace_store::{StoreConfig, TraceStore};
 
-use crate::{ApiConfig, ApiState, CursorKey, TenantStores};
+use crate::{ApiConfig, ApiState, CursorKey, RecorderQueue, TenantStores};
 
 /// Why the API cannot start.
 #[derive(Debug, Error)]
@@ -36,6 +36,10 @@ impl ApiState {
             Some(sessions) => TenantStores::by_tenant(sessions, stored_at, clock.clone()),
             None => TenantStores::shared(TraceStore::of_process(config, clients, clock.clone())?),
         };
+        let recorder = match clients.sqs() {
+            Some(sqs) => Some(RecorderQueue::new(sqs.clone(), config.status_queue_url()?)),
+            None => None,
+        };
         let http_client = http_client().map_err(ProcessError::HttpClient)?;
         let identity = IdentityConfig::new(vec![IssuerConfig::from(config.issuer()?)]);
         let authenticator = Authenticator::new(identity, &http_client);
@@ -43,6 +47,7 @@ impl ApiState {
             stores,
             authenticator: Arc::new(authenticator.map_err(ProcessError::Identity)?),
             step_functions: clients.sfn().clone(),
+            recorder,
             clock,
             metrics,
             config: Arc::new(ApiConfig {

@@ -6,7 +6,7 @@ use lambda_process::metrics::Metrics;
 use trace_model::{Clock, ExecutionArn, ExecutionId, TraceId};
 
 use crate::problem::Problem;
-use crate::{CursorKey, TenantStores};
+use crate::{CursorKey, RecorderQueue, TenantStores};
 
 /// What the routes work with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct ApiState {
     pub stores: TenantStores,
     pub authenticator: Arc<Authenticator>,
     pub step_functions: aws_sdk_sfn::Client,
+    /// `None` in the local cloud.
+    pub recorder: Option<RecorderQueue>,
     pub clock: Clock,
     pub metrics: Metrics,
     pub config: Arc<ApiConfig>,

@@ -6,6 +6,7 @@ use trace_model::TenantId;
 use url::Url;
 
 use crate::command::export::SPANS_PER_SECOND;
+use crate::command::import::EXECUTIONS_PER_SECOND;
 use crate::command::keys::KeysArguments;
 use crate::export::Header;
 use crate::invoke::Function;
@@ -49,6 +50,9 @@ pub(crate) enum Command {
     Instrument(InstrumentArguments),
     /// Make, list and revoke API keys, with which other programs send spans.
     Keys(KeysArguments),
+    /// Record executions that ran before anybody recorded them, from Step Functions' histories; the
+    /// exit status is 1 when one of them could not be.
+    Import(Box<ImportArguments>),
     /// Send the finished spans of stored runs to a collector once more; the exit status is 1 when
     /// it did not take them all.
     Export(Box<ExportArguments>),
@@ -308,6 +312,36 @@ pub(crate) struct ExportArguments {
     /// Keeps the position in this file: the same command goes on where it was interrupted.
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
+    /// Print one JSON object at the end instead.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub deployment: Deployment,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// A state machine's name or ARN.
+    pub machine: String,
+    /// Executions that started since then: 24h, 7d, or a time such as 2026-03-01T12:00:00Z; 90 days
+    /// back at most.
+    #[arg(long, value_name = "AGO|TIME", value_parser = moment, default_value = "7d")]
+    pub since: String,
+    /// Executions that started before then; without it, all until now.
+    #[arg(long, value_name = "AGO|TIME", value_parser = moment)]
+    pub until: Option<String>,
+    /// Only executions in this status.
+    #[arg(long, value_parser = ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])]
+    pub status: Option<String>,
+    /// Whose executions they are where neither their input nor their tasks say so.
+    #[arg(long, default_value_t)]
+    pub tenant: TenantId,
+    /// Executions a second, at most.
+    #[arg(long, value_name = "EXECUTIONS", default_value_t = EXECUTIONS_PER_SECOND)]
+    pub rate: NonZeroU32,
+    /// Only count them.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Print one JSON object at the end instead.
     #[arg(long)]
     pub json: bool,

@@ -76,6 +76,7 @@ async fn command(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Instrument(arguments) => command::instrument::instrument(&arguments),
         Command::Keys(arguments) => command::keys::keys(arguments).await,
         Command::Export(arguments) => command::export::export(arguments).await,
+        Command::Import(arguments) => command::import::import(arguments).await,
         Command::Invoke(arguments) => command::invoke::invoke(arguments).await,
         Command::Token(arguments) => command::token::token(arguments).await,
     }

@@ -122,7 +122,14 @@ pub(crate) async fn get_trace(
         Some(cursor) => Some(position(&key.open(&scope, cursor)?)?),
         None => None,
     };
-    let (spans, next) = read_page(&state, tenant, &run, &query, after).await?;
+    let store = state.stores.of(tenant);
+    let look = async {
+        if let Some(recorder) = &state.recorder {
+            recorder.look(&store, &run).await;
+        }
+    };
+    let (page, ()) = tokio::join!(read_page(&state, tenant, &run, &query, after), look);
+    let (spans, next) = page?;
     let cursor = next.map(|next| {
         let start = next.start.as_unix_nanos();
         key.seal(&scope, &format!("{start}.{}", next.span_id))

@@ -128,6 +128,7 @@ impl Cloud {
             stores: TenantStores::shared(store.clone()),
             authenticator: Arc::new(Authenticator::new(identity, &http_client().unwrap()).unwrap()),
             step_functions: clients.sfn().clone(),
+            recorder: None,
             clock: clock.clone(),
             config: Arc::new(ApiConfig {
                 region: "us-east-1".to_owned(),

@@ -126,6 +126,7 @@ pub(super) fn api(
         stores: TenantStores::shared(store.with_links_by(links)),
         authenticator: Arc::new(Authenticator::new(identity, &http)?),
         step_functions,
+        recorder: None,
         clock: clock.clone(),
         metrics: Metrics::of_process(config, "trace-api", clock.clone()),
         config: Arc::new(ApiConfig {

@@ -7,6 +7,7 @@ pub(crate) mod dev;
 pub(crate) mod executions;
 pub(crate) mod export;
 pub(crate) mod follow;
+pub(crate) mod import;
 pub(crate) mod instrument;
 pub(crate) mod invoke;
 pub(crate) mod keys;
