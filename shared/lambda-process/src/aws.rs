@@ -68,6 +68,11 @@ impl LocalService {
     pub fn sfn(self, region: &str) -> aws_sdk_sfn::Client {
         aws_sdk_sfn::Client::new(&local_config(region, self))
     }
+
+    /// A queue of another process; the local cloud has none.
+    pub fn sqs(self, region: &str) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&local_config(region, self))
+    }
 }
 
 impl AwsClients {

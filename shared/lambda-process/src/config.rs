@@ -24,6 +24,8 @@ pub struct Config {
     status_queue_url: Option<Url>,
     /// Empty: all.
     pub state_machine_prefix: String,
+    /// `None`: what the store refuses waits in memory.
+    pub span_queue_url: Option<Url>,
     /// `None`: the process's own role reads what the API serves.
     pub tenant_role: Option<String>,
     /// The tenant of runs that name none.
@@ -98,6 +100,7 @@ impl Config {
         Ok(Self {
             table: environment.checked(Variable::Table, is_table_name)?,
             bucket: environment.checked(Variable::Bucket, is_bucket_name)?,
+            span_queue_url: environment.optional(Variable::SpanQueueUrl, http_url)?,
             region: environment.checked(Variable::Region, is_region)?,
             account_id: environment.checked(Variable::AccountId, is_account_id)?,
             issuer: trusted_issuer(&environment)?,

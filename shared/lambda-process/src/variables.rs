@@ -68,6 +68,11 @@ variables! {
     Bucket = "STEPSCOPE_BUCKET",
         expected: "a bucket's name: 3 to 63 of lower-case letters, digits, `-` and `.`",
         default: "", Plain;
+    /// The SQS queue of masked spans that the table or the bucket refuses; `restore-spans` writes
+    /// them later. Without it they are kept in memory, which ends with the process.
+    SpanQueueUrl = "STEPSCOPE_SPAN_QUEUE_URL",
+        expected: "an http or https URL without credentials",
+        default: "", Plain;
     /// The tenant of runs that name none.
     Tenant = "STEPSCOPE_TENANT",
         expected: "a tenant: 1 to 63 of a-z, 0-9, `_` and `-`, beginning with a letter or digit",

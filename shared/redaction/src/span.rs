@@ -3,7 +3,7 @@ use std::fmt;
 
 use thiserror::Error;
 use trace_model::{
-    AttributeValue, ContentBody, ContentLocation, Span, SpanId, TraceId, conventions,
+    AttributeValue, Content, ContentBody, ContentLocation, Span, SpanId, TraceId, conventions,
 };
 
 /// A span as it was made. It can be masked, and nothing else: it has no fields to read, no
@@ -96,6 +96,22 @@ impl RedactedSpan {
     /// How many values were masked, by detector.
     pub const fn redactions(&self) -> &BTreeMap<String, u64> {
         &self.redactions
+    }
+
+    /// A body's text is lost: a notice says so, and how large it was, in its place.
+    pub fn content_given_up(&mut self, field: &str) {
+        let Some(content) = self.span.content.get_mut(field) else {
+            return;
+        };
+        let notice = format!(
+            "[lost: {} bytes. The store did not answer, and the queue takes no value so large.]",
+            content.bytes
+        );
+        *content = Content {
+            redactions: content.redactions,
+            ..Content::text("text/plain", notice)
+        };
+        self.span.flag(conventions::FLAG_CONTENT_LOST);
     }
 
     /// Says where a body was put: the text leaves the structure.

@@ -24,6 +24,7 @@ pub const PARENT_IS_REMOTE: &str = "stepscope.parent.is_remote";
 
 /// What `stepscope.flags` may say of a span.
 pub const FLAG_ABANDONED: &str = "abandoned";
+pub const FLAG_CONTENT_LOST: &str = "content_lost";
 pub const FLAG_END_BEFORE_START: &str = "end_before_start";
 pub const FLAG_INVALID_PARENT: &str = "invalid_parent_span_id";
 pub const FLAG_INVALID_LINK: &str = "invalid_link_dropped";

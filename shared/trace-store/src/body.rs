@@ -149,7 +149,11 @@ pub(crate) struct SmallContent(PackedContent);
 
 impl SmallContent {
     pub(crate) fn read(compressed: &[u8]) -> Result<Self, StoreError> {
-        let bytes = decompress(compressed, LARGEST_SMALL_CONTENT, WHAT)?;
+        Self::read_up_to(compressed, LARGEST_SMALL_CONTENT)
+    }
+
+    pub(crate) fn read_up_to(compressed: &[u8], at_most: u64) -> Result<Self, StoreError> {
+        let bytes = decompress(compressed, at_most, WHAT)?;
         PackedContent::decode(bytes.as_slice())
             .map(Self)
             .map_err(|error| StoreError::damaged_by(WHAT, "it is not as written", error))

@@ -30,7 +30,7 @@ const LARGEST_ITEM: usize = 350 << 10;
 const LARGEST_STRUCTURE: usize = 512 << 10;
 
 /// Bounds how often a large batch is encoded again to fit.
-const MOST_SPANS: usize = 512;
+pub(crate) const MOST_SPANS: usize = 512;
 
 /// No structure is larger: a single span's, in the bucket. OTLP receivers stop well below.
 const LARGEST_STRUCTURE_OBJECT: u64 = 256 << 20;
@@ -69,17 +69,8 @@ pub(crate) struct Writing<'a> {
 /// Makes the items. The same spans make the same keys and the same bytes, but for the times
 /// of writing and expiry.
 pub(crate) fn build(spans: &[RedactedSpan], writing: &Writing<'_>) -> Result<Built, StoreError> {
-    for span in spans {
-        check_span(span.span(), writing)?;
-    }
-    let mut spans: Vec<&RedactedSpan> = spans.iter().collect();
-    spans.sort_by_key(|span| {
-        let span = span.span();
-        (span.start, span.span_id, span.revision)
-    });
-    spans.dedup();
     let mut built = Built::default();
-    let mut prepared: Vec<_> = spans
+    let mut prepared: Vec<_> = sorted(spans, writing.trace_id)?
         .into_iter()
         .map(|span| prepare(span, SmallBodies::BesideStructure, writing, &mut built))
         .collect();
@@ -97,11 +88,28 @@ pub(crate) fn build(spans: &[RedactedSpan], writing: &Writing<'_>) -> Result<Bui
     Ok(built)
 }
 
-fn check_span(span: &Span, writing: &Writing<'_>) -> Result<(), StoreError> {
-    if span.trace_id != writing.trace_id {
+/// Each once, checked, in the order that makes equal chunks of equal spans.
+pub(crate) fn sorted(
+    spans: &[RedactedSpan],
+    trace_id: TraceId,
+) -> Result<Vec<&RedactedSpan>, StoreError> {
+    for span in spans {
+        check_span(span.span(), trace_id)?;
+    }
+    let mut spans: Vec<&RedactedSpan> = spans.iter().collect();
+    spans.sort_by_key(|span| {
+        let span = span.span();
+        (span.start, span.span_id, span.revision)
+    });
+    spans.dedup();
+    Ok(spans)
+}
+
+fn check_span(span: &Span, trace_id: TraceId) -> Result<(), StoreError> {
+    if span.trace_id != trace_id {
         return Err(StoreError::OtherTrace {
             span_id: span.span_id,
-            expected: writing.trace_id,
+            expected: trace_id,
             found: span.trace_id,
         });
     }

@@ -25,6 +25,10 @@ pub enum StoreError {
         what: &'static str,
         count: usize,
     },
+    #[error("a span's text is larger than a message of the queue holds: it waits for the store")]
+    TooLargeForQueue,
+    #[error("the queue refuses a message of spans for good: {code}")]
+    QueueRefused { code: String },
     #[error(
         "a stored {what} has format version {found} and this program reads up to {supported}: \
          use a version of Stepscope at least as new as the one that wrote it"
@@ -82,7 +86,7 @@ impl StoreError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Service { retryable, .. } => *retryable,
-            Self::Unprocessed { .. } | Self::Contended(_) => true,
+            Self::Unprocessed { .. } | Self::TooLargeForQueue | Self::Contended(_) => true,
             _ => false,
         }
     }
@@ -91,7 +95,11 @@ impl StoreError {
     /// service refused is not: a missing permission or table can be put right meanwhile.
     pub const fn is_of_what_is_stored(&self) -> bool {
         match self {
-            Self::Service { .. } | Self::Unprocessed { .. } | Self::Contended(_) => false,
+            Self::Service { .. }
+            | Self::Unprocessed { .. }
+            | Self::QueueRefused { .. }
+            | Self::TooLargeForQueue
+            | Self::Contended(_) => false,
             Self::NewerVersion { .. }
             | Self::Damaged { .. }
             | Self::NoSuchField { .. }

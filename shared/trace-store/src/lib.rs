@@ -1,4 +1,5 @@
-//! Traces in DynamoDB and S3: keys, item versions, expiry. The only crate that names their calls.
+//! Traces in DynamoDB and S3: keys, item versions, expiry; and spans that these refuse, in SQS
+//! until they take them. The only crate that names their calls.
 //!
 //! Takes masked spans only, and masks nothing itself; artifacts and payloads are a workflow's
 //! own data and kept as they are, apart from what the trace says of them. Knows no wire JSON, authorizes nobody,
@@ -22,11 +23,13 @@ mod notes;
 mod objects;
 mod orphans;
 mod payloads;
+mod queued_spans;
 mod read;
 mod run_item;
 mod runs;
 mod service;
 mod shard;
+mod span_queue;
 mod store;
 mod stream;
 mod table;
@@ -43,8 +46,10 @@ pub use list::{RunCursor, RunFilter, RunPage};
 pub use notes::{Note, NoteWrite};
 pub use orphans::{ORPHAN_GRACE, ObjectPage, TraceObject};
 pub use payloads::Payload;
+pub use queued_spans::{LargeTexts, QueuedSpans};
 pub use read::{SpanPosition, StoredSpan, StructurePage, TraceStructure};
 pub use runs::{RunWrite, Summary, SummaryWrite};
+pub use span_queue::{QueueReceipt, SpanQueue};
 pub use store::TraceStore;
 pub use stream::{Chunk, ChunkKey, written_at};
 pub use table::{IndexDescription, TABLE, TableDescription};

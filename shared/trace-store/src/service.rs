@@ -111,7 +111,7 @@ fn no_answer<E: std::error::Error + 'static>(
 }
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
-/// and S3's `SlowDown`.
+/// and S3's `SlowDown`, and SQS's `RequestThrottled`.
 fn is_throttling(code: &str) -> bool {
     matches!(
         code,
@@ -124,6 +124,7 @@ fn is_throttling(code: &str) -> bool {
             | "TransactionConflictException"
             | "ReplicatedWriteConflictException"
             | "SlowDown"
+            | "RequestThrottled"
             | "RequestTimeout"
     )
 }

@@ -16,10 +16,11 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 use trace_model::{AttributeValue, Attributes, Clock, Timestamp};
-use trace_store::TraceStore;
+use trace_store::{SpanQueue, TraceStore};
 
 use crate::layer::{Capture, layer};
 use crate::node::{Invocation, NodeFailure, WorkflowTracer};
+use crate::termination::end_when_told;
 
 /// Left of an invocation's time for the runtime itself.
 const RESERVE: Duration = Duration::from_millis(100);
@@ -57,7 +58,8 @@ where
 }
 
 impl WorkflowTracer {
-    /// The tracer of a Lambda's process, its logs started, and the store that it writes to.
+    /// The tracer of a Lambda's process, its logs started, and the store that it writes to. On
+    /// SIGTERM the process writes what there is, and ends.
     pub async fn start(config: &Config) -> Result<(Self, TraceStore), Error> {
         let clock = Clock::system();
         let spans = layer(Capture::default());
@@ -69,6 +71,11 @@ impl WorkflowTracer {
         let tracer = Self::new(store.clone(), Policy::standard(), clock, resource)
             .with_default_tenant(config.tenant.clone())
             .with_metrics(metrics);
+        let tracer = match SpanQueue::of_process(config, &clients) {
+            Some(queue) => tracer.with_fallback(queue),
+            None => tracer,
+        };
+        end_when_told(tracer.clone())?;
         Ok((tracer, store))
     }
 }

@@ -20,6 +20,8 @@ mod node;
 mod open_span;
 mod other_calls;
 mod recorder;
+mod span_fallback;
+mod termination;
 mod writer;
 
 pub use context::TaskContext;
@@ -32,4 +34,5 @@ pub use model_call::{ModelCall, message, model_call};
 pub use node::{Invocation, NodeFailure, WorkflowTracer};
 pub use other_calls::{StorageCall, ToolCall, storage_call, tool_call};
 pub use recorder::{SpanWrite, WriteFailure};
+pub use span_fallback::SpanFallback;
 pub use writer::Flushed;

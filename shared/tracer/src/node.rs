@@ -18,7 +18,8 @@ use crate::context::TaskContext;
 use crate::handle::{SpanHandle, set_some};
 use crate::open_span::{NodeTrace, OpenSpan, mark_error};
 use crate::recorder::{Recorder, SpanWrite};
-use crate::writer::{Flushed, RunningNode, write_all};
+use crate::span_fallback::SpanFallback;
+use crate::writer::{Flushed, Limits, RunningNode, write_all};
 
 /// Why the node stands in no workflow's trace, or not under its attempt.
 const CONTEXT_PROBLEM: &str = "stepscope.context.problem";
@@ -76,6 +77,14 @@ impl WorkflowTracer {
     #[must_use]
     pub fn with_default_tenant(mut self, tenant: TenantId) -> Self {
         self.default_tenant = tenant;
+        self
+    }
+
+    /// Where spans go that the store refuses. Without it they are kept in memory, which a
+    /// sandbox that is never thawed takes with it.
+    #[must_use]
+    pub fn with_fallback(self, fallback: impl Into<SpanFallback>) -> Self {
+        self.recorder.fallback.get_or_init(|| fallback.into());
         self
     }
 
@@ -146,9 +155,14 @@ impl WorkflowTracer {
     /// taken by then is kept for the next time.
     pub async fn flush_until(&self, until: Instant) -> Flushed {
         let until = until.min(Instant::now() + LONGEST_FLUSH);
+        self.flush_within(Limits::last(until), until).await
+    }
+
+    /// Answers at `until` at the latest.
+    pub(crate) async fn flush_within(&self, limits: Limits, until: Instant) -> Flushed {
         let recorder = Arc::clone(&self.recorder);
         // A task of its own: if the wait ends first, the write goes on, and nothing is dropped.
-        let write = tokio::spawn(async move { write_all(&recorder, until).await });
+        let write = tokio::spawn(async move { write_all(&recorder, limits).await });
         match tokio::time::timeout_at(until, write).await {
             Ok(Ok(flushed)) => flushed,
             Ok(Err(error)) => {
@@ -178,6 +192,18 @@ impl WorkflowTracer {
         self.recorder.report(&mut batch);
         batch.add(Metric::SpansWaiting, flushed.waiting);
         batch.add(Metric::FlushDuration, took);
+    }
+
+    /// Counts what a flush left, because no other follows.
+    pub(crate) fn give_up_waiting(&self, flushed: Flushed) {
+        if flushed.waiting > 0 {
+            let spans = flushed.waiting;
+            tracing::error!(
+                spans,
+                "spans were lost: the process ends, and nobody takes them"
+            );
+            self.recorder.count_lost(spans);
+        }
     }
 
     fn nothing_flushed(&self) -> Flushed {

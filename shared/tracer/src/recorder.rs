@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -9,10 +9,11 @@ use lambda_process::metrics::{Metric, MetricBatch};
 use redaction::{Policy, RawSpan, RedactedSpan};
 use tokio::sync::Notify;
 use trace_model::{Attributes, Clock, Span, TenantId, TraceId};
-use trace_store::{TraceStore, WriteReceipt};
+use trace_store::{QueueReceipt, TraceStore, WriteReceipt};
 
 use crate::buffer::{Buffer, Buffered, MOST_SPANS, Room, Told};
 use crate::open_span::{Found, NodeTrace, OpenSpan};
+use crate::span_fallback::SpanFallback;
 use crate::writer::{Pending, Schedule};
 
 /// Where masked spans go.
@@ -30,7 +31,8 @@ type WriteFunction = dyn Fn(
 /// Why spans were not taken.
 #[derive(Debug)]
 pub struct WriteFailure {
-    /// Whether the same spans may be taken later; else they are given up, and counted.
+    /// Whether the same spans may be taken later; else they are given up and counted, unless
+    /// the fallback takes them.
     pub retryable: bool,
     pub source: Box<dyn Error + Send + Sync>,
 }
@@ -52,7 +54,8 @@ impl SpanWrite {
         }))
     }
 
-    pub(crate) fn write(
+    /// Offers spans to it, as the writer does.
+    pub fn write(
         &self,
         tenant: TenantId,
         trace_id: TraceId,
@@ -89,6 +92,7 @@ pub(crate) struct Recorder {
     lost: AtomicU64,
     unreported: Mutex<Unreported>,
     pub(crate) write: SpanWrite,
+    pub(crate) fallback: OnceLock<SpanFallback>,
     pub(crate) schedule: Mutex<Schedule>,
     pub(crate) schedule_changed: Notify,
     pub(crate) pending: tokio::sync::Mutex<Pending>,
@@ -98,6 +102,8 @@ pub(crate) struct Recorder {
 #[derive(Default)]
 struct Unreported {
     written: WriteReceipt,
+    queued: u64,
+    texts_lost: u64,
     lost: u64,
 }
 
@@ -116,6 +122,7 @@ impl Recorder {
             lost: AtomicU64::new(0),
             unreported: Mutex::default(),
             write,
+            fallback: OnceLock::new(),
             schedule: Mutex::default(),
             schedule_changed: Notify::new(),
             pending: tokio::sync::Mutex::default(),
@@ -162,10 +169,26 @@ impl Recorder {
         self.unreported().written.add(receipt);
     }
 
+    pub(crate) fn count_queued(&self, receipt: QueueReceipt) {
+        {
+            let mut unreported = self.unreported();
+            unreported.queued += receipt.spans as u64;
+            unreported.texts_lost += receipt.texts_lost as u64;
+        }
+        self.count_lost(receipt.spans_lost as u64);
+    }
+
     /// Tells what happened since it was last asked.
     pub(crate) fn report(&self, batch: &mut MetricBatch) {
-        let Unreported { written, lost } = std::mem::take(&mut *self.unreported());
+        let Unreported {
+            written,
+            queued,
+            texts_lost,
+            lost,
+        } = std::mem::take(&mut *self.unreported());
         written.report(batch);
+        batch.add(Metric::SpansQueued, queued);
+        batch.add(Metric::TextsLost, texts_lost);
         batch.add(Metric::SpansLost, lost);
     }
 

@@ -70,6 +70,8 @@ metrics! {
     SpansRestored: Count by TableName;
     /// Spans that are gone: refused for good, or more than the memory holds.
     SpansLost: Count by TableName;
+    /// Texts that are gone: the table refused their spans, and the queue takes none so large.
+    TextsLost: Count by TableName;
     /// Values that were masked before anything was stored, by what they were.
     Redactions(Detector): Count by TableName;
     /// What the model calls cost whose spans were written, in US dollars, by list prices.

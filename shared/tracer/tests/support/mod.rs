@@ -7,7 +7,8 @@ use redaction::Policy;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use trace_model::{Attributes, Clock, Revision, Span, SpanKind, TenantId, Timestamp};
-use tracer::{Invocation, NodeFailure, SpanWrite, WorkflowTracer, WriteFailure};
+use trace_store::{LargeTexts, QueueReceipt};
+use tracer::{Invocation, NodeFailure, SpanFallback, SpanWrite, WorkflowTracer, WriteFailure};
 
 pub(crate) const TRACEPARENT: &str = "00-49c36d07a1497446181f8426bc79eedd-b7ad6b7169203331-01";
 pub(crate) const ATTEMPT: &str = "b7ad6b7169203331";
@@ -29,12 +30,39 @@ pub(crate) enum Mood {
     RefusesForNow,
     RefusesForGood,
     NeverAnswers,
+    /// As a queue does with texts that no message holds.
+    TakesNoLargeTexts,
 }
 
 impl Written {
     pub(crate) fn tracer(&self) -> WorkflowTracer {
         let resource = Attributes::from_iter([("service.name".to_owned(), "test".into())]);
         WorkflowTracer::new(self.write(), Policy::standard(), Clock::system(), resource)
+    }
+
+    /// The same as a queue.
+    pub(crate) fn fallback(&self) -> SpanFallback {
+        let (written, write) = (self.clone(), self.write());
+        SpanFallback::new(move |tenant, trace_id, spans, large_texts| {
+            let (written, write) = (written.clone(), write.clone());
+            async move {
+                let mood = *written.mood.lock().unwrap();
+                let takes_no_large = matches!(mood, Mood::TakesNoLargeTexts);
+                if takes_no_large && large_texts == LargeTexts::Refused {
+                    return Err(WriteFailure {
+                        retryable: true,
+                        source: "no message holds a text".into(),
+                    });
+                }
+                let receipt = QueueReceipt {
+                    spans: spans.len(),
+                    messages: 1,
+                    texts_lost: usize::from(takes_no_large),
+                    spans_lost: 0,
+                };
+                write.write(tenant, trace_id, spans).await.map(|_| receipt)
+            }
+        })
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -55,7 +83,7 @@ impl Written {
                     })
                 };
                 match mood {
-                    Mood::Takes => {}
+                    Mood::Takes | Mood::TakesNoLargeTexts => {}
                     Mood::RefusesForNow => return refuse(true),
                     Mood::RefusesForGood => return refuse(false),
                     Mood::NeverAnswers => std::future::pending().await,
