@@ -36,10 +36,9 @@ impl ApiState {
             Some(sessions) => TenantStores::by_tenant(sessions, stored_at, clock.clone()),
             None => TenantStores::shared(TraceStore::of_process(config, clients, clock.clone())?),
         };
-        let recorder = match clients.sqs() {
-            Some(sqs) => Some(RecorderQueue::new(sqs.clone(), config.status_queue_url()?)),
-            None => None,
-        };
+        // Without the queue runs are recorded when they begin and when they end.
+        let recorder = clients.sqs().zip(config.status_queue_url().ok());
+        let recorder = recorder.map(|(sqs, url)| RecorderQueue::new(sqs.clone(), url));
         let http_client = http_client().map_err(ProcessError::HttpClient)?;
         let identity = IdentityConfig::new(vec![IssuerConfig::from(config.issuer()?)]);
         let authenticator = Authenticator::new(identity, &http_client);

@@ -145,6 +145,29 @@ fn trace_api_answers_as_the_gateway_hands_it_on() {
 }
 
 #[test]
+fn restore_spans_writes_what_waited() {
+    let folder = Folder::new();
+    let event = sample("restore-spans/queued-spans.json");
+    let done = (0, json!({"batchItemFailures": []}));
+    assert_eq!(invoke(&folder, "restore-spans", &event, &[]), done);
+    let collector = Collector::new(&folder).start();
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let url = collector.url();
+    let export = [
+        "export",
+        "--execution",
+        trace,
+        "--tenant",
+        "acme",
+        "--to",
+        &url,
+        "--json",
+    ];
+    let exported = folder.succeeds_with_json(&export);
+    assert!(exported["spans"].as_u64() > Some(0), "{exported}");
+}
+
+#[test]
 fn watch_traces_reports_what_it_saw() {
     let folder = Folder::new();
     let dev = folder.dev(&[]);

@@ -43,6 +43,7 @@ pub(crate) async fn invoke(
         Function::ExportSpans => export_spans(deployment, event).await,
         Function::IngestSpans => ingest_spans(deployment, event).await,
         Function::RecordExecution => record_execution(deployment, event).await,
+        Function::RestoreSpans => restore_spans(deployment, event).await,
         Function::RunNode => run_node(deployment, event).await,
         Function::SummariseRun => summarise_run(deployment, event).await,
         Function::TraceApi => trace_api(deployment, event).await,
@@ -66,6 +67,11 @@ async fn record_execution(deployment: &OpenDeployment, event: Value) -> anyhow::
     let event = parsed("a batch of a queue", event)?;
     let mut batch = Metrics::off().batch();
     answer(&record_execution::handle(&recorder, event, &mut batch).await)
+}
+
+async fn restore_spans(deployment: &OpenDeployment, event: Value) -> anyhow::Result<Answer> {
+    let event = parsed("a batch of a queue", event)?;
+    answer(&restore_spans::handle(&deployment.store, &Metrics::off(), event).await)
 }
 
 async fn run_node(deployment: &OpenDeployment, event: Value) -> anyhow::Result<Answer> {

@@ -17,6 +17,7 @@ pub(crate) enum Function {
     ExportSpans,
     IngestSpans,
     RecordExecution,
+    RestoreSpans,
     RunNode,
     SummariseRun,
     TraceApi,
